@@ -1,0 +1,1 @@
+"""The operations: forward and gradient side by side, one family a file."""
