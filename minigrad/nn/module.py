@@ -166,7 +166,7 @@ class Module:
         for table in HOOK_TABLES:
             fields[table] = OrderedDict()
 
-    # -- calling -------------------------------------------------------------------------------------
+    # -- calling -----------------------------------------------------------------------------------
 
     def forward(self, *inputs):
         """What the module computes; every subclass says."""
@@ -334,7 +334,7 @@ class Module:
         return handle
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
-        """Call `hook(module, grad_input, grad_output)` in backward; a result replaces grad_input."""
+        """Call `hook(module, grad_input, grad_output)` in backward; it may replace grad_input."""
         return self._register_in(self._backward_hooks, hook, prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
@@ -343,7 +343,7 @@ class Module:
 
     register_backward_hook = register_full_backward_hook
 
-    # -- registration --------------------------------------------------------------------------------
+    # -- registration ------------------------------------------------------------------------------
 
     def _check_new_name(self, kind: str, name: str, table: dict) -> None:
         if not isinstance(name, str):
@@ -508,7 +508,7 @@ class Module:
             self.__dict__.setdefault(table, OrderedDict())
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
-    # -- the tree ------------------------------------------------------------------------------------
+    # -- the tree ----------------------------------------------------------------------------------
 
     def get_submodule(self, target: str) -> "Module":
         """The module at a dotted path: `model.get_submodule("encoder.0")`."""
@@ -628,13 +628,13 @@ class Module:
             yield buffer
 
     def apply(self, fn: Callable[["Module"], None]) -> "Module":
-        """Call `fn` on every module below and then on this one, to initialise weights for example."""
+        """Call `fn` on every module below and then on this one, to set weights for example."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
-    # -- modes, gradients ----------------------------------------------------------------------------
+    # -- modes, gradients --------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> "Module":
         """Training mode: dropout drops, batch norm takes the batch's statistics."""
@@ -666,7 +666,7 @@ class Module:
                 param.grad = param.grad.detach()
                 param.grad.zero_()
 
-    # -- dtype, device -------------------------------------------------------------------------------
+    # -- dtype, device -----------------------------------------------------------------------------
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Module":
         """Replace the numbers of all parameters, gradients and buffers by `fn` of them.
@@ -747,7 +747,7 @@ class Module:
         """Cast the floating parameters and buffers to bfloat16."""
         return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
 
-    # -- state ---------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> Any:
         """Override together with `set_extra_state` to keep more than tensors in `state_dict`."""
@@ -942,7 +942,7 @@ class Module:
         return self._register_in(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, state_dict, prefix, local_metadata)` after `state_dict`'s collecting."""
+        """Call `hook(module, state_dict, prefix, local_metadata)` when `state_dict` is done."""
         hook._from_public_api = True
         return self._register_in(self._state_dict_hooks, hook)
 
@@ -955,7 +955,7 @@ class Module:
         return self._register_in(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
-        """Call `hook(module, *arguments of _load_from_state_dict)` before a load, to rename keys."""
+        """Call `hook(module, *arguments of _load_from_state_dict)` before a load."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(
@@ -969,7 +969,7 @@ class Module:
         """Call `hook(module, incompatible_keys)` after a load."""
         return self._register_in(self._load_state_dict_post_hooks, hook)
 
-    # -- printing ------------------------------------------------------------------------------------
+    # -- printing ----------------------------------------------------------------------------------
 
     def _get_name(self) -> str:
         return type(self).__name__

@@ -111,7 +111,7 @@ class LPPool1d(Module):
 
 
 class AdaptiveMaxPool1d(Module):
-    """The maxima of `output_size` windows that cover the sequence: (B, C, T) -> (B, C, output_size).
+    """The maxima of `output_size` windows over the sequence: (B, C, T) -> (B, C, output_size).
 
     With output_size 1, the max over time of text CNNs (Collobert et al. 2011).
     """

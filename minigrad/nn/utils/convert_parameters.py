@@ -26,6 +26,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
     parameters = list(parameters)
     _check_devices(parameters)
+    total = sum(param.numel() for param in parameters)
+    if vec.numel() < total:
+        raise RuntimeError(
+            f"vector_to_parameters: the vector holds {vec.numel()} numbers for {total} of the "
+            "parameters"
+        )
     start = 0
     for param in parameters:
         end = start + param.numel()
