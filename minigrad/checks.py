@@ -7,6 +7,7 @@ never all ones: for softmax or layer norm J^T 1 = 0, and a rule that returns zer
 """
 
 import gc
+import math
 import re
 import weakref
 import zlib
@@ -411,7 +412,7 @@ def check_case(case, name, orders=(1, 2), properties=FIRST_ORDER, seed=0):
     for order in range(1, max(orders, default=0) + 1):
         rng = numpy.random.default_rng(seed + order)
         if order in orders:
-            error, message = float("nan"), ""
+            error, message = math.nan, ""
             try:
                 error, message = compare_slopes(function, arrays, rng)
                 for check in properties if order == 1 else ():
@@ -471,14 +472,16 @@ def check_sample(op: Op, sample: tuple, orders=(1, 2)) -> list[Row]:
 
 def check_op(op: Op, orders=(1, 2)) -> list[Row]:
     """The rows for one op at all its samples; an op without samples fails."""
-    if op.make_samples is None:
-        return [Row(op.name, "-", 0, float("nan"), False, "the op has no samples")]
-    try:
-        samples = samples_of(op)
-    except Exception as problem:  # whatever a sample raises becomes a row of the table
-        return [Row(op.name, "-", 0, float("nan"), False, f"samples: {_problem(problem)}")]
+    samples = []
+    problem = "the op has no samples"
+    if op.make_samples is not None:
+        try:
+            samples = samples_of(op)
+            problem = "the op has an empty list of samples"
+        except Exception as error:  # whatever a sample raises becomes a row of the table
+            problem = f"samples: {_problem(error)}"
     if not samples:
-        return [Row(op.name, "-", 0, float("nan"), False, "the op has an empty list of samples")]
+        return [Row(op.name, "-", min(orders, default=1), math.nan, False, problem)]
     return [row for sample in samples for row in check_sample(op, sample, orders)]
 
 
