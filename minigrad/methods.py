@@ -125,6 +125,7 @@ def bind() -> None:
         setattr(Tensor, name + "_", _reshaped_in_place(name, functions[name]))
     for name, dtype_name in CASTS.items():
         setattr(Tensor, name, _cast(name, dtype_name))
+    Tensor.__getitem__ = ops.index.getitem
     for operator, name in OPERATORS.items():
         setattr(Tensor, operator, getattr(Tensor, name))
 
