@@ -81,7 +81,7 @@ class _Gate(Function):
     @staticmethod
     def forward(ctx, watch, *tensors):
         ctx.watch = watch
-        return tuple(t.view_as(t) for t in tensors)
+        return tuple(t.detach() for t in tensors)
 
     @staticmethod
     def backward(ctx, *grads):

@@ -5,6 +5,7 @@ its input; where that is impossible, reshape copies and view refuses.
 """
 
 import builtins
+import itertools
 import math
 import operator
 
@@ -460,16 +461,28 @@ def join_along(xp, *xs, dim):
     return xp.concatenate(xs, dim)
 
 
-def _cat_gradient(g, xs_shapes, dim):
-    begin = 0
-    pieces = []
-    for shape in xs_shapes:
-        pieces.append(slice_along(g, dim=dim, start=begin, stop=begin + shape[dim], step=1))
-        begin += shape[dim]
-    return pieces
+@primitive(name="Split", view=True)
+def split_along(xp, x, *, dim, sections):
+    """The pieces of x of these sizes along dim: one op, so that their gradients need one copy."""
+    ends = list(itertools.accumulate(sections))
+    before = (builtins.slice(None),) * dim
+    return tuple(
+        x[(*before, builtins.slice(end - n, end))] for n, end in zip(sections, ends, strict=True)
+    )
 
 
-join_along.vjp(xs=_cat_gradient)
+split_along.vjp(x=lambda g, dim: join_along(*g, dim=dim))
+split_along.samples(
+    lambda rand: [
+        (rand(2, 5), {"dim": 1, "sections": (2, 0, 3)}),
+        (rand(3), {"dim": 0, "sections": (1, 1, 1)}),
+    ]
+)
+join_along.vjp(
+    xs=lambda g, xs_shapes, dim: split_along(
+        g, dim=dim, sections=tuple(shape[dim] for shape in xs_shapes)
+    )
+)
 join_along.samples(
     lambda rand: [
         (rand(2, 3), rand(1, 3), {"dim": 0}),
@@ -639,12 +652,7 @@ def split(input, split_size_or_sections, dim=0):
                 f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's "
                 f"size at dimension {dim}), but got split_sizes={sections}"
             )
-    pieces = []
-    begin = 0
-    for n in sections:
-        pieces.append(slice_along(input, dim=dim, start=begin, stop=begin + n))
-        begin += n
-    return tuple(pieces)
+    return split_along(input, dim=dim, sections=tuple(sections))
 
 
 def chunk(input, chunks, dim=0):
@@ -728,12 +736,23 @@ def select(input, dim, index):
     return select_at(input, dim=dim, index=index % size)
 
 
+@primitive(name="Unbind", view=True)
+def unbind_along(xp, x, *, dim):
+    """All slices of x along dim: one op, so that their gradients need one copy."""
+    before = (builtins.slice(None),) * dim
+    return tuple(x[(*before, i, ...)] for i in range(x.shape[dim]))
+
+
+unbind_along.vjp(x=lambda g, dim: join_along(*[insert_dim(x, dim=dim) for x in g], dim=dim))
+unbind_along.samples(lambda rand: [(rand(3, 2), {"dim": 0}), (rand(2, 3), {"dim": 1})])
+
+
 def unbind(input, dim=0):
     """All slices along dim, as a tuple."""
     dim = one_axis("unbind", dim, input.array.ndim)
     if input.array.ndim == 0:
         raise RuntimeError("unbind: Dimension specified as 0 but tensor has no dimensions")
-    return tuple(select_at(input, dim=dim, index=i) for i in range(input.array.shape[dim]))
+    return unbind_along(input, dim=dim) if input.array.shape[dim] else ()
 
 
 def narrow(input, dim, start, length):
