@@ -631,7 +631,7 @@ class Tensor(Variable):
                 device = arg
         result = self
         if device is not None and _device(device) != self.device:
-            result = move(result, where=_device(device))
+            result = move(result, where=_device(device), back=self.device)
         if dtype is not None and result.array.dtype != dtypes.to_numpy(dtype):
             result = cast(result, dtype=dtypes.to_numpy(dtype))
         return result.clone() if copy and result is self else result
@@ -947,9 +947,13 @@ write_view.samples(
 
 
 @primitive(name="ToCopy")
-def move(xp, x, *, where):
-    """x on another device; the gradient comes back to x's own."""
+def move(xp, x, *, where, back):
+    """x on the device `where`; the gradient goes back to x's own device, `back`."""
     return to_device(x, where)
+
+
+move.vjp(x=lambda g, where, back: move(g, where=back, back=where))
+move.samples(lambda rand: [(rand(3, 4), {"where": CPU, "back": CPU})])
 
 
 # -- the knot: what the layers below need from this one ------------------------------------------
