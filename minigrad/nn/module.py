@@ -8,14 +8,14 @@ Parameter(...)` files the parameter under its name, and the dotted path from the
 
 import itertools
 import warnings
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..autograd import Function
 from ..dtypes import dtype as Dtype
-from ..engine import no_grad
+from ..engine import is_grad_enabled, no_grad
 from ..tensor import HookHandle, Tensor
+from .hooks import BackwardHooks, as_tuple
 from .parameter import Buffer, Parameter, is_lazy
 
 EXTRA_STATE = "_extra_state"
@@ -34,9 +34,8 @@ HOOK_TABLES = (
 )
 
 
-class _IncompatibleKeys(NamedTuple):
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+class _IncompatibleKeys(namedtuple("_Keys", ["missing_keys", "unexpected_keys"])):
+    __slots__ = ()
 
     def __repr__(self):
         if not self.missing_keys and not self.unexpected_keys:
@@ -73,19 +72,6 @@ class _Entry(NamedTuple):
         setattr(self.module, self.name, self.present)
         with no_grad():
             self.present.copy_(numbers)
-
-
-class _Gate(Function):
-    """The identity on several tensors, which hands their gradients to `watch` on the way back."""
-
-    @staticmethod
-    def forward(ctx, watch, *tensors):
-        ctx.watch = watch
-        return tuple(t.detach() for t in tensors)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        return None, *ctx.watch(grads)
 
 
 def type_name(value) -> str:
@@ -204,17 +190,17 @@ class Module:
                 else:
                     change = hook(self, args)
                     if change is not None:
-                        args = change if isinstance(change, tuple) else (change,)
-            watch_output = None
-            if self._backward_hooks or self._backward_pre_hooks:
-                args, watch_output = self._watch_backward(args)
+                        args = as_tuple(change)
+            backward = None
+            if (self._backward_hooks or self._backward_pre_hooks) and is_grad_enabled():
+                pre_hooks = list(self._backward_pre_hooks.values())
+                backward = BackwardHooks(self, pre_hooks, list(self._backward_hooks.values()))
+                args = backward.gate_inputs(args)
             result = self.forward(*args, **kwargs)
             for key, hook in list(self._forward_hooks.items()):
                 called.add(key)
                 result = self._call_forward_hook(key, hook, args, kwargs, result)
-            if watch_output is not None:
-                result = watch_output(result)
-            return result
+            return result if backward is None else backward.gate_outputs(result)
         except Exception:
             for key, hook in list(self._forward_hooks.items()):
                 if key in self._forward_hooks_always_called and key not in called:
@@ -227,80 +213,6 @@ class Module:
         else:
             change = hook(self, args, result)
         return result if change is None else change
-
-    def _watch_backward(self, args):
-        """Send the tensor arguments through one gate; return them and the gate for the outputs."""
-        pre_hooks = list(self._backward_pre_hooks.values())
-        hooks = list(self._backward_hooks.values())
-        grad_output = None
-
-        def as_tuple(grads):
-            return grads if isinstance(grads, tuple) else (grads,)
-
-        def at_inputs(grads):
-            places = [None] * len(args)
-            for place, grad in zip(tensor_places, grads, strict=True):
-                places[place] = grad
-            grad_input = tuple(places)
-            for hook in hooks:
-                change = hook(self, grad_input, grad_output)
-                if change is not None:
-                    change = as_tuple(change)
-                    if len(change) != len(grad_input):
-                        raise RuntimeError(
-                            "Backward hook returned an invalid number of grad_input, "
-                            f"got {len(change)}, but expected {len(grad_input)}"
-                        )
-                    grad_input = change
-            return tuple(grad_input[place] for place in tensor_places)
-
-        def at_outputs(grads):
-            nonlocal grad_output
-            for hook in pre_hooks:
-                change = hook(self, grads)
-                if change is not None:
-                    change = as_tuple(change)
-                    if len(change) != len(grads):
-                        raise RuntimeError(
-                            "Backward pre hook returned an invalid number of grad_output, "
-                            f"got {len(change)}, but expected {len(grads)}"
-                        )
-                    grads = change
-            grad_output = grads
-            if not inputs_watched:
-                at_inputs(())
-            return grads
-
-        tensor_places = [
-            place
-            for place, value in enumerate(args)
-            if isinstance(value, Tensor) and value.requires_grad
-        ]
-        inputs_watched = bool(tensor_places)
-        watched_args = list(args)
-        if inputs_watched:
-            for place, value in zip(
-                tensor_places,
-                _Gate.apply(at_inputs, *(args[i] for i in tensor_places)),
-                strict=True,
-            ):
-                watched_args[place] = value
-
-        def watch_output(result):
-            values = result if isinstance(result, tuple) else (result,)
-            places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
-            if not any(values[i].requires_grad for i in places):
-                return result
-            watched = list(values)
-            for place, value in zip(
-                places, _Gate.apply(at_outputs, *(values[i] for i in places)), strict=True
-            ):
-                watched[place] = value
-            if not isinstance(result, tuple):
-                return watched[0]
-            return type(result)(*watched) if hasattr(result, "_fields") else tuple(watched)
-
-        return tuple(watched_args), watch_output
 
     def _register_in(self, table: OrderedDict, hook: Callable, prepend=False) -> HookHandle:
         handle = HookHandle(table, hook)

@@ -21,9 +21,6 @@ class Parameter(Tensor):
         self.__class__ = cls
         return self.requires_grad_(requires_grad)
 
-    def __repr__(self, *, tensor_contents=None) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
 
 class Buffer(Tensor):
     """A tensor that counts as a buffer when it is assigned to a module.
