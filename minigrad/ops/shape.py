@@ -461,6 +461,11 @@ def join_along(xp, *xs, dim):
     return xp.concatenate(xs, dim)
 
 
+def _pieces(g):
+    """The gradients of an op's outputs, however many they are: one comes without its tuple."""
+    return g if type(g) is tuple else (g,)
+
+
 @primitive(name="Split", view=True)
 def split_along(xp, x, *, dim, sections):
     """The pieces of x of these sizes along dim: one op, so that their gradients need one copy."""
@@ -471,11 +476,12 @@ def split_along(xp, x, *, dim, sections):
     )
 
 
-split_along.vjp(x=lambda g, dim: join_along(*g, dim=dim))
+split_along.vjp(x=lambda g, dim: join_along(*_pieces(g), dim=dim))
 split_along.samples(
     lambda rand: [
         (rand(2, 5), {"dim": 1, "sections": (2, 0, 3)}),
         (rand(3), {"dim": 0, "sections": (1, 1, 1)}),
+        (rand(3), {"dim": 0, "sections": (3,)}),
     ]
 )
 join_along.vjp(
@@ -743,8 +749,12 @@ def unbind_along(xp, x, *, dim):
     return tuple(x[(*before, i, ...)] for i in range(x.shape[dim]))
 
 
-unbind_along.vjp(x=lambda g, dim: join_along(*[insert_dim(x, dim=dim) for x in g], dim=dim))
-unbind_along.samples(lambda rand: [(rand(3, 2), {"dim": 0}), (rand(2, 3), {"dim": 1})])
+unbind_along.vjp(
+    x=lambda g, dim: join_along(*[insert_dim(x, dim=dim) for x in _pieces(g)], dim=dim)
+)
+unbind_along.samples(
+    lambda rand: [(rand(3, 2), {"dim": 0}), (rand(2, 3), {"dim": 1}), (rand(1, 2), {"dim": 0})]
+)
 
 
 def unbind(input, dim=0):
