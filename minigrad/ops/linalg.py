@@ -4,24 +4,20 @@ For Y = A B: dA = G B^T and dB = A^T G. Everything else here (einsum, bmm, outer
 is a few lines on top of it.
 """
 
-import builtins
 import math
 import string
 
-import numpy
 
-from ..backend import array_module
 from ..op import Variable, primitive
 from .axes import axes, one_axis
 from .elementwise import abs as absolute
-from .elementwise import add_arrays, choose, maximum, mul, pow_arrays, sign, sqrt, sub_arrays
+from .elementwise import add_arrays, choose, mul, pow_arrays, sub_arrays
 from .reduce import (
     _in_dtype,
     amax,
     amin,
     expand_to,
     kept_shape,
-    reduce_max,
     reduce_sum,
     restore,
     sum_to,
@@ -32,7 +28,6 @@ from .shape import (
     permute_dims,
     reshape,
     reshape_to,
-    swap_axes,
     take_diagonal,
     unsqueeze,
 )

@@ -1,0 +1,67 @@
+"""Normalisation: subtract the mean, divide by the spread, with the gradient in closed form.
+
+For y = (x - m) r with r = 1 / sqrt(var + eps) over n numbers:
+dx = r (g - mean(g) - y mean(g y)), because m and r depend on every x.
+"""
+
+import math
+
+from ..op import primitive
+from .elementwise import rsqrt, square
+from .reduce import reduce_mean
+
+__all__ = []
+
+
+@primitive(name="NativeLayerNorm")
+def standardise(xp, x, *, dim, eps):
+    """(x - mean) / sqrt(var + eps) over dim; also the mean and 1 / sqrt(var + eps), kept as 1s.
+
+    Ba, Kiros & Hinton 2016 (layer norm); Ioffe & Szegedy 2015 (batch norm, over the batch instead).
+    """
+    count = math.prod(x.shape[i] for i in dim)
+    scale = x.dtype.type(1 / count) if count else x.dtype.type(math.nan)
+    mean = x.sum(dim, keepdims=True) * scale
+    centred = x - mean
+    variance = (centred * centred).sum(dim, keepdims=True) * scale
+    rstd = 1 / xp.sqrt(variance + x.dtype.type(eps))
+    centred *= rstd
+    return centred, mean, rstd
+
+
+def _standardise_gradient(g, out0, out2, x_shape, dim):
+    g_y, g_mean, g_rstd = g
+    count = math.prod(x_shape[i] for i in dim)
+    along = reduce_mean(g_y * out0, dim=dim, keepdim=True)
+    dx = out2 * (g_y - reduce_mean(g_y, dim=dim, keepdim=True) - out0 * along)
+    # the mean and 1/std are outputs too: dm/dx = 1/n, dr/dx = -r^2 y / n
+    return dx + (g_mean - g_rstd * out2 * out2 * out0) * (1 / count)
+
+
+standardise.vjp(x=_standardise_gradient)
+standardise.samples(
+    lambda rand: [
+        (rand(3, 4), {"dim": (1,), "eps": 1e-5}),
+        (rand(3, 2, 4), {"dim": (0, 2), "eps": 1e-3}),
+    ]
+)
+
+
+@primitive(name="FusedRmsNorm")
+def divide_by_rms(xp, x, *, dim, eps):
+    """x / sqrt(mean(x^2) + eps) over dim. Zhang & Sennrich 2019."""
+    count = math.prod(x.shape[i] for i in dim)
+    mean = (x * x).sum(dim, keepdims=True) * x.dtype.type(1 / count)
+    return x / xp.sqrt(mean + x.dtype.type(eps))
+
+
+def _rms_gradient(g, x, dim, eps):
+    r = rsqrt(reduce_mean(square(x), dim=dim, keepdim=True) + eps)
+    y = x * r
+    return r * (g - y * reduce_mean(g * y, dim=dim, keepdim=True))
+
+
+divide_by_rms.vjp(x=_rms_gradient)
+divide_by_rms.samples(
+    lambda rand: [(rand(3, 4), {"dim": (1,), "eps": 1e-5}), (rand(2, 3, 4), {"dim": (1, 2), "eps": 0.1})]
+)
