@@ -10,9 +10,11 @@ backward pass (Glorot & Bengio 2010), "Kaiming" takes one of the two and account
 import math
 import warnings
 
+from ..backend import array_module
 from ..engine import no_grad
 from ..generator import Generator
-from ..ops.linalg import qr
+from ..op import wrap
+from ..ops.index import where
 from ..ops.random import randperm
 from ..tensor import Tensor
 
@@ -99,13 +101,13 @@ def trunc_normal_(
         low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
         while (outside := (tensor < low) | (tensor > high)).any():
             again = tensor.detach().clone().normal_(mean, std, generator=generator)
-            tensor.copy_(again.where(outside, tensor))
+            tensor.copy_(where(outside, again, tensor))
         return tensor
     peak = log_density(max(a, min(mean, b)))
     pending = None
     while pending is None or pending.any():
         candidates = tensor.detach().clone().uniform_(a, b, generator=generator)
-        tensor.copy_(candidates if pending is None else candidates.where(pending, tensor))
+        tensor.copy_(candidates if pending is None else where(pending, candidates, tensor))
         luck = tensor.detach().clone().uniform_(generator=generator).log()
         refused = luck > log_density(candidates) - peak
         pending = refused if pending is None else refused & pending
@@ -244,11 +246,12 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     matrix = tensor.new_empty((rows, cols)).normal_(0, 1, generator=generator)
     if rows < cols:
         matrix = matrix.t()
-    q, r = qr(matrix)
-    q = q * r.diagonal().sign()
+    xp = array_module(matrix.array)
+    q, r = xp.linalg.qr(matrix.array)
+    q = q * xp.sign(xp.diagonal(r))
     if rows < cols:
-        q = q.t()
-    return tensor.copy_(q.reshape(tensor.shape)).mul_(gain)
+        q = q.T
+    return tensor.copy_(wrap(q.reshape(tensor.shape))).mul_(gain)
 
 
 @no_grad()

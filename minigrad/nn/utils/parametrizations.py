@@ -1,9 +1,6 @@
-"""Weight normalisation, spectral normalisation and orthogonal weights, as parametrizations."""
+"""Weight normalisation and spectral normalisation, as parametrizations."""
 
 from ...engine import no_grad
-from ...ops.creation import eye
-from ...ops.linalg import matrix_exp, qr, solve
-from ...ops.shape import cat
 from ...tensor import Tensor
 from .. import functional as F
 from ..conv import ConvTranspose1d
@@ -116,81 +113,4 @@ def spectral_norm(
         dim = 1 if isinstance(module, ConvTranspose1d) else 0
     norm = _SpectralNorm(weight, n_power_iterations, dim, eps)
     parametrize.register_parametrization(module, name, norm)
-    return module
-
-
-class _Orthogonal(Module):
-    """Q = base exp(A), or base (I - A/2)^-1 (I + A/2); A = tril(X) - tril(X)' is skew-symmetric."""
-
-    def __init__(self, weight: Tensor, orthogonal_map: str):
-        super().__init__()
-        self.shape = weight.shape
-        self.orthogonal_map = orthogonal_map
-        self.register_buffer("base", None)
-
-    def forward(self, x):
-        wide = x.shape[-2] < x.shape[-1]
-        if wide:
-            x = x.mT
-        n, k = x.shape[-2:]
-        x = x.tril()
-        if n != k:
-            x = cat([x, x.new_zeros((*x.shape[:-2], n, n - k))], -1)
-        skew = x - x.mT
-        if self.orthogonal_map == "matrix_exp":
-            q = matrix_exp(skew)
-        else:
-            identity = eye(n, dtype=x.dtype, device=x.device)
-            q = solve(identity - skew * 0.5, identity + skew * 0.5)
-        q = self.base @ q[..., :k]
-        return q.mT if wide else q
-
-    @no_grad()
-    def right_inverse(self, weight):
-        if weight.shape != self.shape:
-            raise ValueError(
-                f"Expected a matrix or batch of matrices of shape {self.shape}. "
-                f"Got a tensor of shape {weight.shape}."
-            )
-        wide = weight.shape[-2] < weight.shape[-1]
-        matrix = weight.mT if wide else weight
-        n, k = matrix.shape[-2:]
-        if n != k:
-            rest = matrix.new_empty((*matrix.shape[:-2], n, n - k)).normal_(0, 1)
-            matrix = cat([matrix, rest], -1)
-        q, r = qr(matrix)
-        self.base = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
-        start = weight.new_zeros(weight.shape)
-        for i in range(k):
-            start[..., i, i] = -1.0
-        return start
-
-
-def orthogonal(
-    module: Module,
-    name: str = "weight",
-    orthogonal_map: str | None = None,
-    *,
-    use_trivialization: bool = True,
-) -> Module:
-    """Keep a matrix (semi-)orthogonal during training.  Lezcano-Casado 2019.
-
-    orthogonal_map: "matrix_exp" (the default) or "cayley".
-    """
-    weight = getattr(module, name, None)
-    if not isinstance(weight, Tensor):
-        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
-    if weight.dim() < 2:
-        raise ValueError(
-            f"Expected a matrix or batch of matrices. Got a tensor of {weight.dim()} dimensions."
-        )
-    orthogonal_map = orthogonal_map or "matrix_exp"
-    if orthogonal_map not in ("matrix_exp", "cayley"):
-        raise ValueError(
-            f'orthogonal_map has to be one of "matrix_exp", "cayley". Got: {orthogonal_map}'
-        )
-    if not use_trivialization:
-        raise NotImplementedError("orthogonal: only use_trivialization=True is supported")
-    orth = _Orthogonal(weight, orthogonal_map)
-    parametrize.register_parametrization(module, name, orth, unsafe=True)
     return module

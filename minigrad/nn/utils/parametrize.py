@@ -162,7 +162,8 @@ def _own_class(module: Module) -> None:
     def __deepcopy__(self, memo):
         if id(self) in memo:
             return memo[id(self)]
-        copied = memo[id(self)] = self.__new__(type(self))
+        own = {k: v for k, v in vars(type(self)).items() if k not in ("__dict__", "__weakref__")}
+        copied = memo[id(self)] = cls.__new__(type(type(self).__name__, (cls,), own))
         copied.__dict__ = deepcopy(self.__dict__, memo)
         return copied
 
