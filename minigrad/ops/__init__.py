@@ -2,7 +2,7 @@
 import importlib
 from .. import dtypes
 MODULES = []
-for _n in "axes elementwise compare reduce special shape index linalg creation random activation norm conv pool embedding loss attention".split():
+for _n in "axes elementwise compare reduce special shape index linalg sorting creation random activation norm pad conv pool embedding loss attention".split():
     try:
         globals()[_n] = importlib.import_module("." + _n, __name__)
         MODULES.append(globals()[_n])
