@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy
 
+from ...backend import array_module
 from ...dtypes import int64
+from ...op import wrap
 from ...ops.creation import as_tensor, full
 from ...ops.shape import cat
 from ...tensor import Tensor
@@ -88,7 +90,10 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The order q with q[p[i]] = i; None for None."""
     if permutation is None:
         return None
-    return permutation.argsort()
+    xp = array_module(permutation.array)
+    inverse = xp.empty_like(permutation.array)
+    inverse[permutation.array] = xp.arange(len(inverse))
+    return wrap(inverse)
 
 
 def _index(array, like: Tensor) -> Tensor:

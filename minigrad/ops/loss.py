@@ -1,0 +1,864 @@
+"""Losses: how far predictions are from targets, each as its formula.
+
+Most are compositions of other ops. Cross-entropy, where training spends its time, is one op: the
+log-softmax and the choice of the target's entry together, with softmax minus one-hot as its gradient.
+"""
+
+import math
+import warnings
+
+from ..backend import array_module
+from ..op import Variable, primitive, wrap
+from .activation import log_of_sigmoid, log_softmax, log_softmax_along, relu
+from .elementwise import abs as absolute
+from .elementwise import add_arrays, choose, clamp, clamp_min, exp, log, mul, square, sub_arrays
+from .index import gather_along
+from .linalg import euclidean_norm, vector_norm
+from .reduce import mean, reduce_sum, restore, sum, take_along
+from .shape import broadcast_tensors, expand, reshape, unsqueeze
+from .special import xlogy
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
+    "cosine_similarity", "cross_entropy", "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss",
+    "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "pairwise_distance",
+    "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]  # fmt: skip
+
+
+def _reduction(name, reduction, size_average=None, reduce=None):
+    """The reduction asked for, also by torch's old pair of flags."""
+    if size_average is not None or reduce is not None:
+        size_average = True if size_average is None else size_average
+        reduce = True if reduce is None else reduce
+        reduction = ("mean" if size_average else "sum") if reduce else "none"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' "
+            "instead.",
+            stacklevel=3,
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{name}: {reduction} is not a valid value for reduction")
+    return reduction
+
+
+def _reduce(losses, reduction):
+    if reduction == "mean":
+        return mean(losses)
+    return sum(losses) if reduction == "sum" else losses
+
+
+# -- classification ----------------------------------------------------------------------------
+
+
+@primitive(name="NllLoss")
+def softmax_cross_entropy(xp, logits, *, target, weight, smoothing, ignore_index, reduction):
+    """Cross-entropy of logits (N, C) with classes (N).
+
+    Per row: -(1 - s) w_t log p_t - s/C sum_c w_c log p_c, p = softmax(logits), s the smoothing;
+    "mean" divides by the sum of w_t over rows that are not ignored.
+    """
+    losses, _, _ = _cross_entropy_parts(xp, logits, target, weight, smoothing, ignore_index)
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    if reduction == "mean":
+        total = total / _total_weight(xp, target, weight, ignore_index, logits.dtype)
+    return total
+
+
+def _total_weight(xp, target, weight, ignore_index, dtype):
+    live = target != ignore_index
+    if weight is None:
+        return dtype.type(live.sum())
+    return xp.where(live, weight[xp.where(live, target, 0)], 0).sum(dtype=dtype)
+
+
+def _cross_entropy_parts(xp, logits, target, weight, smoothing, ignore_index):
+    live = target != ignore_index
+    safe = xp.where(live, target, 0)
+    shifted = logits - logits.max(1, keepdims=True)
+    log_norm = xp.log(xp.exp(shifted).sum(1))
+    picked = xp.take_along_axis(shifted, safe[:, None], 1)[:, 0] - log_norm
+    scale = 1 if weight is None else weight[safe]
+    losses = -scale * picked
+    if smoothing:
+        log_p = shifted - log_norm[:, None]
+        spread = -(log_p if weight is None else log_p * weight).sum(1) / logits.shape[1]
+        losses = (1 - smoothing) * losses + smoothing * spread
+    return xp.where(live, losses, xp.zeros((), losses.dtype)), live, safe
+
+
+def _cross_entropy_gradient(g, logits, target, weight, smoothing, ignore_index, reduction):
+    """softmax times the row's total weight, minus the weights of the classes it should have."""
+    array = getattr(logits, "array", logits)
+    xp = array_module(array)
+    wanted, total = _row_weights(xp, array, target, weight, smoothing, ignore_index, reduction)
+    if reduction == "none":
+        g = restore(g, shape=(len(target), 1))
+    probabilities = exp(log_softmax_along(logits, dim=1))
+    if wanted.ndim == 1:  # one class a row
+        column = xp.where(target != ignore_index, target, 0)[:, None]
+        return g * subtract_at(probabilities * total, index=column, amount=wanted[:, None])
+    return g * (probabilities * total - wanted)
+
+
+@primitive(name="Sub")
+def subtract_at(xp, x, *, index, amount):
+    """x with `amount` subtracted at one place of each row."""
+    out = x.copy()
+    xp.put_along_axis(out, index, xp.take_along_axis(x, index, 1) - amount, 1)
+    return out
+
+
+subtract_at.vjp(x=lambda g: g)
+subtract_at.samples(lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "amount": rand(3, 1)})])
+
+
+def _row_weights(xp, logits, target, weight, smoothing, ignore_index, reduction):
+    """The weights of the classes of each row (N) or (N, C), and their sum (N, 1)."""
+    live = target != ignore_index
+    safe = xp.where(live, target, 0)
+    scale = xp.ones(len(target), logits.dtype) if weight is None else weight[safe]
+    scale = xp.where(live, scale, 0).astype(logits.dtype)
+    if reduction == "mean":
+        scale_by = 1 / _total_weight(xp, target, weight, ignore_index, logits.dtype)
+    else:
+        scale_by = logits.dtype.type(1)
+    wanted = scale * scale_by
+    if not smoothing:
+        return wanted, wanted[:, None]
+    classes = logits.shape[1]
+    each = xp.ones(classes, logits.dtype) if weight is None else weight
+    full = (live[:, None] * each * (scale_by * smoothing / classes)).astype(logits.dtype)
+    column = safe[:, None]
+    at_target = xp.take_along_axis(full, column, 1) + (wanted * (1 - smoothing))[:, None]
+    xp.put_along_axis(full, column, at_target, 1)
+    return full, full.sum(1, keepdims=True)
+
+
+softmax_cross_entropy.vjp(logits=_cross_entropy_gradient)
+softmax_cross_entropy.samples(
+    lambda rand: [
+        (
+            rand(4, 3),
+            {
+                "target": rand.ints(3, 4), "weight": None, "smoothing": 0.0, "ignore_index": -100,
+                "reduction": reduction,
+            },
+        )
+        for reduction in ("mean", "sum", "none")
+    ]
+    + [
+        (
+            rand(4, 3),
+            {
+                "target": rand.ints(3, 4), "weight": rand(3, low=0.5, high=2), "smoothing": 0.1,
+                "ignore_index": 1, "reduction": reduction,
+            },
+        )
+        for reduction in ("sum", "none")
+    ]
+)  # fmt: skip
+
+
+def check_labels(name, target, classes, ignore_index):
+    """IndexError for the first label that is no class, and where it stands."""
+    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
+    if bad.any():
+        xp = array_module(target)
+        place = tuple(int(i[0]) for i in xp.nonzero(bad))
+        raise IndexError(
+            f"{name}: Target {int(target[place])} is out of bounds: at position {place} of the "
+            f"target, but there are {classes} classes (0 to {classes - 1})"
+        )
+
+
+def _classes_last(name, input, target):
+    """Scores as (N, C) rows and classes as (N), and the shape of the losses."""
+    shape = input.array.shape
+    if len(shape) == 0:
+        raise RuntimeError(f"{name}: expected scores for classes, got a 0-d input")
+    if len(shape) == 1:
+        if target.array.ndim:
+            raise ValueError(
+                f"{name}: for scores of one example, shape {tuple(shape)}, the target must be 0-d, "
+                f"not {tuple(target.array.shape)}"
+            )
+        return reshape(input, (1, -1)), target.array.reshape(1), ()
+    wanted = (shape[0], *shape[2:])
+    if target.array.shape != wanted:
+        if target.array.shape[:1] != shape[:1]:
+            got = target.array.shape[0] if target.array.ndim else "none"
+            raise ValueError(
+                f"{name}: Expected input batch_size ({shape[0]}) to match target batch_size ({got}); "
+                f"input {tuple(shape)}, target {tuple(target.array.shape)}"
+            )
+        raise RuntimeError(
+            f"{name}: expected a target of shape {wanted} for input {tuple(shape)}, got "
+            f"{tuple(target.array.shape)}"
+        )
+    rows = input if len(shape) == 2 else input.movedim(1, -1).reshape(-1, shape[1])
+    return rows, target.array.reshape(-1), wanted
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """-log softmax(input)[target]: input holds logits (N, C), (C) or (N, C, d...).
+
+    target: classes (N), (), (N, d...) as int64, or probabilities in the shape of the input.
+    weight (C) scales each class; targets equal to ignore_index don't count; label_smoothing s mixes
+    the target with the uniform distribution. "mean" divides by the sum of the weights of the
+    targets. Raises IndexError, with the place, for a label that is no class.
+    """
+    reduction = _reduction("cross_entropy", reduction, size_average, reduce)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
+    _check_class_weight("cross_entropy", input, weight)
+    if target.array.dtype.kind in "fV":
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    rows, classes, shape = _classes_last("cross_entropy", input, target)
+    _check_class_target("cross_entropy", target)
+    check_labels("cross_entropy", target.array, rows.array.shape[1], ignore_index)
+    losses = softmax_cross_entropy(
+        rows,
+        target=classes,
+        weight=None if weight is None else weight.array.astype(rows.array.dtype, copy=False),
+        smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+    return reshape(losses, shape) if reduction == "none" else losses
+
+
+def _check_class_weight(name, input, weight):
+    if weight is None:
+        return
+    dim = 1 if input.array.ndim > 1 else 0
+    if weight.array.shape != (input.array.shape[dim],):
+        raise RuntimeError(
+            f"{name}: weight tensor should be defined either for all {input.array.shape[dim]} "
+            f"classes or no classes but got weight tensor of shape: {list(weight.array.shape)}"
+        )
+
+
+def _check_class_target(name, target):
+    if target.array.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"{name}: expected scalar type Long but found {target.dtype}: classes are integers"
+        )
+
+
+def _soft_cross_entropy(input, target, weight, reduction, smoothing):
+    """Cross-entropy with a distribution for every row: -sum_c w_c t_c log p_c."""
+    if target.array.shape != input.array.shape:
+        raise RuntimeError(
+            "cross_entropy: with probabilities as target, input and target must have the same "
+            f"shape, got {tuple(input.array.shape)} and {tuple(target.array.shape)}; classes must be "
+            "int64"
+        )
+    dim = 1 if input.array.ndim > 1 else 0
+    classes = input.array.shape[dim]
+    if smoothing:
+        target = add_arrays(mul(target, 1 - smoothing), smoothing / classes)
+    log_p = log_softmax(input, dim)
+    if weight is not None:
+        spread = reshape(weight, [classes if d == dim else 1 for d in range(input.array.ndim)])
+        log_p = mul(log_p, spread)
+    losses = -reduce_sum(mul(log_p, target), dim=(dim,))
+    if reduction == "mean":
+        return sum(losses) / max(losses.array.size, 1)
+    return _reduce(losses, reduction)
+
+
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
+    """-weight[t] input[t]: the loss for log-probabilities (N, C) and classes (N)."""
+    reduction = _reduction("nll_loss", reduction, size_average, reduce)
+    _check_class_weight("nll_loss", input, weight)
+    rows, classes, shape = _classes_last("nll_loss", input, target)
+    _check_class_target("nll_loss", target)
+    check_labels("nll_loss", target.array, rows.array.shape[1], ignore_index)
+    xp = array_module(rows.array)
+    dtype = rows.array.dtype
+    live = classes != ignore_index
+    safe = xp.where(live, classes, 0)
+    scale = xp.ones(len(classes), dtype) if weight is None else weight.array[safe].astype(dtype)
+    scale = xp.where(live, scale, xp.zeros((), dtype))
+    picked = take_along(rows, index=safe[:, None], dim=1)
+    losses = nll_rows(picked, scale=scale)
+    if reduction == "none":
+        return reshape(losses, shape)
+    total = nll_total(losses, divide_by=scale.sum() if reduction == "mean" else dtype.type(1))
+    return total
+
+
+@primitive(name="NllLoss")
+def nll_rows(xp, x, *, scale):
+    """-scale x, for a column x."""
+    return -scale * x[:, 0]
+
+
+@primitive(name="NllLossBackward")
+def nll_rows_back(xp, g, *, scale):
+    """The transpose of `nll_rows`."""
+    return (-scale * g)[:, None]
+
+
+@primitive(name="NllLoss")
+def nll_total(xp, x, *, divide_by):
+    """sum x / divide_by."""
+    return x.sum() / divide_by
+
+
+nll_rows.vjp(x=lambda g, scale: nll_rows_back(g, scale=scale))
+nll_rows_back.vjp(g=lambda gg, scale: nll_rows(gg, scale=scale))
+nll_total.vjp(x=lambda g, x_shape, divide_by: expand_scalar(g / float(divide_by), shape=x_shape))
+nll_rows.samples(lambda rand: [(rand(3, 1), {"scale": rand(3)})])
+nll_rows_back.samples(lambda rand: [(rand(3), {"scale": rand(3)})])
+nll_total.samples(lambda rand: [(rand(3), {"divide_by": 2.0})])
+
+
+@primitive(name="Expand")
+def expand_scalar(xp, g, *, shape):
+    """One number everywhere."""
+    return xp.broadcast_to(g, shape)
+
+
+expand_scalar.vjp(g=lambda gg: sum_scalar(gg))
+
+
+@primitive(name="Sum")
+def sum_scalar(xp, x):
+    """The sum of all numbers."""
+    return x.sum()
+
+
+sum_scalar.vjp(x=lambda g, x_shape: expand_scalar(g, shape=x_shape))
+expand_scalar.samples(lambda rand: [(rand(), {"shape": (3, 2)})])
+sum_scalar.samples(lambda rand: [(rand(3, 2),)])
+
+
+def _same_size(name, input, target):
+    if input.array.shape != target.array.shape:
+        raise ValueError(
+            f"{name}: Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) is deprecated. Please ensure they have the same size."
+        )
+
+
+def binary_cross_entropy(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """-(t log p + (1 - t) log(1 - p)) for probabilities p; logarithms are held above -100."""
+    reduction = _reduction("binary_cross_entropy", reduction, size_average, reduce)
+    _same_size("binary_cross_entropy", input, target)
+    if input.array.size and not ((input.array >= 0) & (input.array <= 1)).all():
+        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
+    losses = bernoulli_nll(input, target)
+    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+
+
+@primitive(name="BinaryCrossEntropy")
+def bernoulli_nll(xp, p, t):
+    """-(t log p + (1 - t) log(1 - p)); dp = (p - t) / (p (1 - p))."""
+    return -(t * xp.maximum(xp.log(p), -100) + (1 - t) * xp.maximum(xp.log1p(-p), -100))
+
+
+bernoulli_nll.vjp(
+    p=lambda g, p, t: g * (p - t) / clamp_min(p * (1 - p), 1e-12),
+    t=lambda g, p: g * (clamp_min(log(1 - p), -100.0) - clamp_min(log(p), -100.0)),
+)
+bernoulli_nll.samples(
+    lambda rand: [(rand(3, 4, low=0.1, high=0.9), rand(3, 4, low=0.1, high=0.9))]
+)
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """Binary cross-entropy of sigmoid(input): (1 - t) x + (1 + (w - 1) t) log(1 + e^-x).
+
+    pos_weight w multiplies the loss of positive targets.
+    """
+    reduction = _reduction("binary_cross_entropy_with_logits", reduction, size_average, reduce)
+    if target.array.shape != input.array.shape:
+        raise ValueError(
+            "binary_cross_entropy_with_logits: Target size "
+            f"({target.shape}) must be the same as input size ({input.shape})"
+        )
+    if pos_weight is None:
+        losses = logistic_nll(input, target)
+    else:
+        scale = add_arrays(mul(sub_arrays(pos_weight, 1), target), 1)
+        losses = sub_arrays(
+            mul(sub_arrays(1, target), input), mul(scale, log_of_sigmoid(input))
+        )
+    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+
+
+@primitive(name="BinaryCrossEntropyWithLogits", cast="promote")
+def logistic_nll(xp, x, t):
+    """max(x, 0) - x t + log(1 + e^-|x|); dx = sigmoid(x) - t."""
+    return xp.maximum(x, 0) - x * t + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+logistic_nll.vjp(
+    x=lambda g, x, t: g * (exp(log_of_sigmoid(x)) - t), t=lambda g, x: -g * x
+)
+logistic_nll.samples(lambda rand: [(rand(3, 4), rand(3, 4, low=0.1, high=0.9))])
+
+
+# -- regression --------------------------------------------------------------------------------------
+
+
+def _pair(name, input, target):
+    """Input and target broadcast to one shape, with torch's warning where they differ."""
+    if input.array.shape != target.array.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=3,
+        )
+        return broadcast_tensors(input, target)
+    return input, target
+
+
+def _weighted(losses, weight, reduction):
+    """Losses times weights; "mean" then divides by the sum of the weights."""
+    if weight is None:
+        return _reduce(losses, reduction)
+    losses = mul(losses, weight)
+    if reduction == "mean":
+        return sum(losses) / sum(expand(weight, losses.shape))
+    return _reduce(losses, reduction)
+
+
+@primitive(name="MseLoss", cast="promote")
+def squared_error(xp, x, t):
+    """(x - t)^2; dx = 2 (x - t)."""
+    d = x - t
+    return d * d
+
+
+squared_error.vjp(x=lambda g, x, t: g * (2 * (x - t)), t=lambda g, x, t: g * (2 * (t - x)))
+squared_error.samples(lambda rand: [(rand(3, 4), rand(3, 4)), (rand(), rand())])
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """(input - target)^2."""
+    reduction = _reduction("mse_loss", reduction, size_average, reduce)
+    input, target = _pair("mse_loss", input, target)
+    return _weighted(squared_error(input, target), weight, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """|input - target|."""
+    reduction = _reduction("l1_loss", reduction, size_average, reduce)
+    input, target = _pair("l1_loss", input, target)
+    return _weighted(absolute(sub_arrays(input, target)), weight, reduction)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """d^2 / (2 beta) where |d| < beta, else |d| - beta / 2, for d = input - target."""
+    reduction = _reduction("smooth_l1_loss", reduction, size_average, reduce)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    input, target = _pair("smooth_l1_loss", input, target)
+    size = absolute(sub_arrays(input, target))
+    if beta == 0:
+        return _reduce(size, reduction)
+    near = size.array < beta
+    return _reduce(choose(near, square(size) * (0.5 / beta), size - 0.5 * beta), reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2).  Huber 1964."""
+    reduction = _reduction("huber_loss", reduction)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    input, target = _pair("huber_loss", input, target)
+    size = absolute(sub_arrays(input, target))
+    near = size.array <= delta
+    losses = choose(near, square(size) * 0.5, (size - 0.5 * delta) * delta)
+    return _weighted(losses, weight, reduction)
+
+
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
+    reduction="mean",
+):  # fmt: skip
+    """Negative Poisson log-likelihood, e^x - t x for log-rates x; full adds Stirling's term for t!."""
+    reduction = _reduction("poisson_nll_loss", reduction, size_average, reduce)
+    losses = exp(input) - target * input if log_input else input - target * log(input + eps)
+    if full:
+        stirling = target * log(target) - target + 0.5 * log(2 * math.pi * target)
+        losses = losses + choose(target.array > 1, stirling, 0)
+    return _reduce(losses, reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """(log var + (input - target)^2 / var) / 2, var held above eps; full adds log(2 pi) / 2."""
+    reduction = _reduction("gaussian_nll_loss", reduction)
+    if not isinstance(var, Variable):
+        var = wrap(input.array * 0 + var)
+    if (var.array < 0).any():
+        raise ValueError("gaussian_nll_loss: var has negative entry/entries")
+    if var.array.shape != input.array.shape:
+        if input.array.shape[:-1] == var.array.shape:
+            var = unsqueeze(var, -1)
+        elif input.array.shape[:-1] != var.array.shape[:-1] or var.array.shape[-1:] != (1,):
+            raise ValueError(
+                f"gaussian_nll_loss: var is of incorrect size: {tuple(var.array.shape)} for input "
+                f"{tuple(input.array.shape)}"
+            )
+    held = var + wrap(clamp(var.detach(), min=eps).array - var.array)  # the gradient passes through
+    losses = 0.5 * (log(held) + square(input - target) / held)
+    if full:
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return _reduce(losses, reduction)
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """t (log t - input) for log-probabilities `input`; "batchmean" is the divergence proper."""
+    if reduction == "batchmean":
+        total = kl_div(input, target, reduction="sum", log_target=log_target)
+        return total / input.array.shape[0] if input.array.ndim else total
+    reduction = _reduction("kl_div", reduction, size_average, reduce)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    if log_target:
+        return _reduce(exp(target) * (target - input), reduction)
+    return _reduce(xlogy(target, target) - target * input, reduction)
+
+
+# -- similarity and ranking --------------------------------------------------------------------------
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim."""
+    x1, x2 = broadcast_tensors(x1, x2)
+    axis = dim % x1.array.ndim
+    norms = [
+        clamp_min(euclidean_norm(x, dim=(axis,), keepdim=True), eps) for x in (x1, x2)
+    ]
+    return reduce_sum((x1 / norms[0]) * (x2 / norms[1]), dim=(axis,))
+
+
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+    return vector_norm(sub_arrays(x1, x2) + eps, p, -1, keepdim)
+
+
+def cosine_embedding_loss(
+    input1, input2, target, margin=0.0, size_average=None, reduce=None, reduction="mean"
+):
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1."""
+    reduction = _reduction("cosine_embedding_loss", reduction, size_average, reduce)
+    if input1.array.shape != input2.array.shape:
+        raise RuntimeError(
+            f"cosine_embedding_loss: inputs of shapes {tuple(input1.array.shape)} and "
+            f"{tuple(input2.array.shape)} must have the same shape"
+        )
+    dim = 0 if target.array.ndim == 0 else 1
+    product = reduce_sum(input1 * input2, dim=(dim,))
+    squares = [reduce_sum(square(x), dim=(dim,)) + 1e-12 for x in (input1, input2)]
+    cosine = product / (squares[0] * squares[1]) ** 0.5
+    losses = choose(target.array == 1, 1 - cosine, choose(target.array == -1, relu(cosine - margin), 0))
+    return _reduce(losses, reduction)
+
+
+def margin_ranking_loss(
+    input1, input2, target, margin=0.0, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, -target (input1 - input2) + margin)."""
+    reduction = _reduction("margin_ranking_loss", reduction, size_average, reduce)
+    if not input1.array.ndim == input2.array.ndim == target.array.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+        )
+    return _reduce(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
+
+
+def hinge_embedding_loss(
+    input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
+):
+    """input where target is 1, max(0, margin - input) where it is -1."""
+    reduction = _reduction("hinge_embedding_loss", reduction, size_average, reduce)
+    wanted = target.array
+    losses = choose(wanted != 1, relu(margin - input), 0) + choose(wanted != -1, input, 0)
+    return _reduce(losses, reduction)
+
+
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + e^(-target input))."""
+    reduction = _reduction("soft_margin_loss", reduction, size_average, reduce)
+    return _reduce(-log_of_sigmoid(target * input), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """The mean over classes of the binary cross-entropy with logits."""
+    reduction = _reduction("multilabel_soft_margin_loss", reduction, size_average, reduce)
+    losses = logistic_nll(input, target)
+    if weight is not None:
+        losses = losses * weight
+    classes = input.array.shape[-1]
+    return _reduce(reduce_sum(losses, dim=(losses.array.ndim - 1,)) / classes, reduction)
+
+
+def multi_margin_loss(
+    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """sum_{j != y} max(0, margin - x_y + x_j)^p / C."""
+    reduction = _reduction("multi_margin_loss", reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("multi_margin_loss: only p == 1 and p == 2 supported")
+    single = input.array.ndim == 1
+    x = reshape(input, (1, -1)) if single else input
+    y = target.array.reshape(-1)
+    classes = x.array.shape[1]
+    check_labels("multi_margin_loss", y, classes, None)
+    own = take_along(x, index=y[:, None], dim=1)
+    xp = array_module(y)
+    others = xp.arange(classes) != y[:, None]
+    gaps = choose(others, relu(margin - own + x), 0)
+    gaps = gaps if p == 1 else square(gaps)
+    if weight is not None:
+        gaps = gaps * unsqueeze(wrap(weight.array[y]), 1)
+    losses = reduce_sum(gaps, dim=(1,)) / classes
+    return _reduce(reshape(losses, ()) if single else losses, reduction)
+
+
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """sum over labels y and other classes i of max(0, 1 - (x_y - x_i)) / C; -1 ends the labels."""
+    reduction = _reduction("multilabel_margin_loss", reduction, size_average, reduce)
+    single = input.array.ndim == 1
+    x = reshape(input, (1, -1)) if single else input
+    y = target.array.reshape(x.array.shape)
+    xp = array_module(y)
+    classes = x.array.shape[1]
+    live = xp.cumsum(y < 0, 1) == 0
+    check_labels("multilabel_margin_loss", xp.where(live, y, 0), classes, None)
+    is_label = xp.zeros(y.shape, bool)
+    rows, columns = xp.nonzero(live)
+    is_label[rows, y[rows, columns]] = True
+    own = gather_along(x, index=xp.where(live, y, 0), dim=1)
+    gaps = relu(1 - (unsqueeze(own, 2) - unsqueeze(x, 1)))
+    counted = live[:, :, None] & ~is_label[:, None, :]
+    losses = reduce_sum(choose(counted, gaps, 0), dim=(1, 2)) / classes
+    return _reduce(reshape(losses, ()) if single else losses, reduction)
+
+
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
+    reduce=None, reduction="mean",
+):  # fmt: skip
+    """max(0, |anchor - positive| - |anchor - negative| + margin).
+
+    swap: the negative's distance is the smaller of those to the anchor and to the positive.
+    """
+    reduction = _reduction("triplet_margin_loss", reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
+    return triplet_margin_with_distance_loss(
+        anchor, positive, negative,
+        distance_function=lambda a, b: pairwise_distance(a, b, p, eps), margin=margin, swap=swap,
+        reduction=reduction,
+    )  # fmt: skip
+
+
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
+    """The triplet loss with a distance of the caller's."""
+    reduction = _reduction("triplet_margin_with_distance_loss", reduction)
+    distance = pairwise_distance if distance_function is None else distance_function
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        other = distance(positive, negative)
+        far = choose(far.array <= other.array, far, other)
+    return _reduce(clamp_min(near - far + margin, 0), reduction)
+
+
+# -- CTC -----------------------------------------------------------------------------------------------
+
+
+@primitive(name="CtcLoss")
+def ctc_rows(xp, log_probs, *, targets, input_lengths, target_lengths, blank):
+    """-log P(target | input) per example, by the forward recursion.  Graves et al. 2006, eq. 6-8.
+
+    log_probs (T, N, C), targets (N, S).
+    """
+    return -_ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank)[1]
+
+
+def _ctc_setup(xp, targets, target_lengths, blank):
+    """Labels with blanks between and around them (N, 2 S + 1), and where a label may be skipped to."""
+    batch, longest = targets.shape
+    labels = xp.full((batch, 2 * longest + 1), blank, targets.dtype)
+    labels[:, 1::2] = targets
+    skip = xp.zeros(labels.shape, bool)
+    skip[:, 3::2] = targets[:, 1:] != targets[:, :-1]
+    inside = xp.arange(labels.shape[1]) < (2 * target_lengths + 1)[:, None]
+    return labels, skip, inside
+
+
+def _ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank):
+    """(alpha (T, N, 2 S + 1), log-likelihoods (N)): alpha_t(s) sums the paths to label s at time t."""
+    labels, skip, inside = _ctc_setup(xp, targets, target_lengths, blank)
+    steps, batch, _ = log_probs.shape
+    lattice = xp.full((steps, batch, labels.shape[1]), -xp.inf, log_probs.dtype)
+    emit = xp.take_along_axis(log_probs, xp.broadcast_to(labels, (steps, *labels.shape)), 2)
+    start = xp.full(labels.shape, -xp.inf, log_probs.dtype)
+    if steps:
+        start[:, :2] = emit[0, :, :2]
+        lattice[0] = xp.where(inside, start, -xp.inf)
+    for time in range(1, steps):
+        before = lattice[time - 1]
+        total = before.copy()
+        total[:, 1:] = xp.logaddexp(total[:, 1:], before[:, :-1])
+        total[:, 2:] = xp.logaddexp(
+            total[:, 2:], xp.where(skip[:, 2:], before[:, :-2], -xp.inf)
+        )
+        lattice[time] = xp.where(inside, total + emit[time], -xp.inf)
+    rows = xp.arange(batch)
+    last = lattice[xp.maximum(input_lengths - 1, 0), rows]
+    end = 2 * target_lengths
+    final = last[rows, end]
+    final = xp.logaddexp(
+        final, xp.where(end > 0, last[rows, xp.maximum(end - 1, 0)], -xp.inf)
+    )
+    final = xp.where(input_lengths > 0, final, xp.where(target_lengths == 0, 0.0, -xp.inf))
+    return lattice, final.astype(log_probs.dtype)
+
+
+@primitive(name="CtcLossBackward")
+def ctc_gradient(xp, log_probs, *, targets, input_lengths, target_lengths, blank):
+    """d(-log P) / d(log_probs): minus the probability of each label at each time, given the target.
+
+    With beta, the backward recursion: alpha_t(s) beta_t(s) / P sums the paths through label s at t.
+    """
+    labels, skip, inside = _ctc_setup(xp, targets, target_lengths, blank)
+    alpha, total = _ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank)
+    steps, batch, _ = log_probs.shape
+    emit = xp.take_along_axis(log_probs, xp.broadcast_to(labels, (steps, *labels.shape)), 2)
+    places = xp.arange(labels.shape[1])
+    end = (2 * target_lengths)[:, None]
+    ending = xp.where((places == end) | (places == end - 1), 0.0, -xp.inf)
+    beta = xp.full(labels.shape, -xp.inf, log_probs.dtype)
+    grad = xp.zeros_like(log_probs)
+    rows = xp.arange(batch)[:, None]
+    for time in reversed(range(steps)):
+        onward = beta + (emit[time + 1] if time + 1 < steps else 0)
+        stay = onward.copy()
+        stay[:, :-1] = xp.logaddexp(stay[:, :-1], onward[:, 1:])
+        stay[:, :-2] = xp.logaddexp(
+            stay[:, :-2], xp.where(skip[:, 2:], onward[:, 2:], -xp.inf)
+        )
+        is_last = (input_lengths - 1 == time)[:, None]
+        running = (time < input_lengths - 1)[:, None]
+        beta = xp.where(is_last, ending, xp.where(running, stay, -xp.inf))
+        beta = xp.where(inside, beta, -xp.inf)
+        share = alpha[time] + beta - total[:, None]
+        share = xp.where(xp.isfinite(share), xp.exp(share), 0)
+        xp.add.at(grad[time], (rows, labels), -share)
+    return grad
+
+
+ctc_rows.vjp(
+    log_probs=lambda g, log_probs, targets, input_lengths, target_lengths, blank: (
+        restore(g, shape=(1, targets.shape[0], 1))
+        * ctc_gradient(
+            log_probs,
+            targets=targets,
+            input_lengths=input_lengths,
+            target_lengths=target_lengths,
+            blank=blank,
+        )
+    )
+)
+
+
+def ctc_loss(
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
+    zero_infinity=False,
+):  # fmt: skip
+    """-log of the probability that the frames spell the target, over all alignments with blanks.
+
+    log_probs (T, N, C) or (T, C); targets (N, S), or all of them end to end in one vector; lengths
+    (N) as tensors or tuples. "mean" divides each loss by its target's length. zero_infinity: targets
+    that cannot be aligned count as 0. Graves et al. 2006.
+    """
+    reduction = _reduction("ctc_loss", reduction)
+    single = log_probs.array.ndim == 2
+    if single:
+        log_probs = unsqueeze(log_probs, 1)
+    xp = array_module(log_probs.array)
+    steps, batch, classes = log_probs.array.shape
+    lengths = []
+    for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
+        array = xp.asarray(given.array if isinstance(given, Variable) else given).reshape(-1)
+        if array.shape != (batch,):
+            raise RuntimeError(f"ctc_loss: {name} must be of size batch_size {batch}, got {array.size}")
+        lengths.append(array.astype("int64"))
+    frames, sizes = lengths
+    if (frames > steps).any():
+        raise RuntimeError(
+            f"ctc_loss: Expected input_lengths to have value at most {steps}, but got {int(frames.max())}"
+        )
+    given = targets.array
+    if not 0 <= blank < classes:
+        raise RuntimeError(f"ctc_loss: blank must be in label range 0 to {classes - 1}, got {blank}")
+    longest = int(sizes.max()) if batch else 0
+    table = xp.full((batch, longest), blank, "int64")
+    if given.ndim == 1 and not single:
+        starts = xp.cumsum(sizes) - sizes
+        if int(sizes.sum()) != given.size:
+            raise RuntimeError(
+                f"ctc_loss: target_lengths sum to {int(sizes.sum())}, but there are {given.size} targets"
+            )
+    for row in range(batch):
+        n = int(sizes[row])
+        if single:
+            table[row, :n] = given.reshape(-1)[:n]
+        elif given.ndim == 1:
+            table[row, :n] = given[int(starts[row]) : int(starts[row]) + n]
+        else:
+            if n > given.shape[1]:
+                raise RuntimeError(
+                    f"ctc_loss: target_lengths[{row}] is {n}, but targets have {given.shape[1]} columns"
+                )
+            table[row, :n] = given[row, :n]
+    check_labels("ctc_loss", table, classes, None)
+    losses = ctc_rows(
+        log_probs, targets=table, input_lengths=frames, target_lengths=sizes, blank=blank
+    )
+    if zero_infinity:
+        losses = choose(losses.array == math.inf, 0, losses)
+    if reduction == "mean":
+        scale = xp.maximum(sizes, 1).astype(log_probs.array.dtype)
+        return mean(losses / wrap(scale))
+    losses = reshape(losses, ()) if single else losses
+    return _reduce(losses, reduction)
