@@ -303,6 +303,8 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
 
     before = state.grad
     state.grad = create_graph
+    quiet = numpy.errstate(all="ignore")  # a gradient may be inf or nan without a warning
+    quiet.__enter__()
     try:
         for root, seed in zip(roots, seeds, strict=True):
             deliver(*_place(root), seed)
@@ -345,6 +347,7 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                 if captured.get(place) is not None:
                     tensor._accumulate(captured[place], False, create_graph)
     finally:
+        quiet.__exit__()
         state.grad = before
     if accumulate:
         return None

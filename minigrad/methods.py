@@ -18,7 +18,7 @@ isreal kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 l
 logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt masked_fill
 masked_scatter masked_select matmul matrix_power max maximum mean median min minimum mm mode
 moveaxis movedim msort mul multinomial multiply mv nan_to_num nanmean nanmedian nansum narrow ne neg
-negative nonzero norm not_equal numel outer permute polygamma positive pow prod
+negative nonzero norm not_equal numel outer permute positive pow prod
 quantile rad2deg ravel reciprocal remainder repeat repeat_interleave reshape reshape_as roll rot90
 round rsqrt scatter scatter_add scatter_reduce select sgn sigmoid sign signbit sin sinc sinh slogdet
 sort split sqrt square squeeze std sub subtract sum swapaxes swapdims t take take_along_dim tan tanh
@@ -126,6 +126,7 @@ def bind() -> None:
     for name, dtype_name in CASTS.items():
         setattr(Tensor, name, _cast(name, dtype_name))
     Tensor.__getitem__ = ops.index.getitem
+    Tensor.polygamma = lambda self, n: functions["polygamma"](n, self)
     for operator, name in OPERATORS.items():
         setattr(Tensor, operator, getattr(Tensor, name))
 

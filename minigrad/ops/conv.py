@@ -47,7 +47,7 @@ def _windows(xp, x, kernel, stride, dilation):
 
 def _rows(xp, g):
     """(B, O, *S) -> (B * S, O): one row a place."""
-    return xp.moveaxis(g, 1, -1).reshape(-1, g.shape[1])
+    return xp.moveaxis(g, 1, -1).reshape(math.prod(g.shape[2:], start=g.shape[0]), g.shape[1])
 
 
 def _weight_matrix(xp, w):
@@ -71,7 +71,7 @@ def convolve(xp, x, w, bias, *, stride, padding, dilation, groups):
         windows, count = _windows(
             xp, _channels_last(xp, x_part, padding), kernel, stride, dilation
         )
-        columns = windows.reshape(x.shape[0] * math.prod(count), -1)
+        columns = windows.reshape(x.shape[0] * math.prod(count), math.prod(w_part.shape[1:]))
         outs.append(columns @ _weight_matrix(xp, w_part))
     out = outs[0] if groups == 1 else xp.concatenate(outs, -1)
     if hasattr(bias, "shape"):
@@ -111,7 +111,7 @@ def correlate(xp, g, x, *, kernel, stride, padding, dilation, groups):
         )
         # a stride may leave numbers at the end that no window of g reaches
         windows = windows[(slice(None), *(slice(n) for n in g.shape[2:]))]
-        columns = windows.reshape(x.shape[0] * math.prod(g.shape[2:]), -1)
+        columns = windows.reshape(x.shape[0] * math.prod(g.shape[2:]), math.prod(kernel) * x_part.shape[1])
         weights = _rows(xp, g_part).T @ columns
         weights = weights.reshape(g_part.shape[1], *kernel, x_part.shape[1])
         outs.append(xp.moveaxis(weights, -1, 1))

@@ -116,10 +116,10 @@ add_arrays.errors(
 
 @primitive(name="Sub", cast="promote")
 def sub_arrays(xp, x, y):
-    if getattr(x, "dtype", None) == bool or getattr(y, "dtype", None) == bool:
+    if xp.result_type(x, y) == bool:
         raise RuntimeError(
-            "sub: Subtraction, the `-` operator, with a bool tensor is not supported. Use "
-            "logical_xor, `^`, or `~` to invert a mask."
+            "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use "
+            "logical_xor, or `^`, instead."
         )
     return x - y
 
@@ -128,7 +128,7 @@ sub_arrays.vjp(x=lambda g: g, y=lambda g: -g)
 sub_arrays.samples(
     lambda rand: [(rand(3, 4), rand(3, 4)), (rand(3, 1), rand(4)), (rand(), rand()), (2.0, rand(3))]
 )
-sub_arrays.errors(lambda rand: [((rand(3), rand.bools(3)), RuntimeError, "bool tensor")])
+sub_arrays.errors(lambda rand: [((rand.bools(3), rand.bools(3)), RuntimeError, "bool tensor")])
 
 
 @primitive(cast="promote")
@@ -737,6 +737,12 @@ def add(input, other, *, alpha=1, out=None):
 
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other."""
+    for operand in (input, other):
+        if getattr(getattr(operand, "array", operand), "dtype", None) == bool:
+            raise RuntimeError(
+                "sub: Subtraction, the `-` operator, with a bool tensor is not supported. Use "
+                "logical_xor, `^`, or `~` to invert a mask."
+            )
     return _into(sub_arrays(input, other if alpha == 1 else mul(other, alpha)), out, "sub")
 
 

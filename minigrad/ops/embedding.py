@@ -4,6 +4,8 @@ take_rows reads rows; its gradient adds each row's gradient back where the row c
 scatter_rows. Each is the other's rule. Two equal ids add up.
 """
 
+import numpy
+
 from ..backend import array_module
 from ..engine import no_grad
 from ..kernels.embedding import scatter_add_rows
@@ -127,6 +129,7 @@ def weigh(xp, x, *, keep):
     return x * keep
 
 
+weigh_gradient.samples(lambda rand: [(rand(3, 2), {"keep": numpy.ones((3, 1))})])
 weigh.vjp(x=lambda g, keep: weigh(g, keep=keep))
 weigh.samples(lambda rand: [(rand(3, 2), {"keep": rand(3, 1)})])
 

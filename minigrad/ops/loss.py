@@ -11,11 +11,12 @@ from ..backend import array_module
 from ..op import Variable, primitive, wrap
 from .activation import log_of_sigmoid, log_softmax, log_softmax_along, relu
 from .elementwise import abs as absolute
-from .elementwise import add_arrays, choose, clamp, clamp_min, exp, log, mul, square, sub_arrays
-from .index import gather_along
+from .elementwise import add_arrays, choose, clamp, clamp_min, exp, log, logaddexp, mul, square, sub_arrays
+from .index import gather_along, scatter_add_along
 from .linalg import euclidean_norm, vector_norm
-from .reduce import mean, reduce_sum, restore, sum, take_along
-from .shape import broadcast_tensors, expand, reshape, unsqueeze
+from .pad import crop, pad_constant
+from .reduce import mean, reduce_logsumexp, reduce_sum, restore, sum, take_along
+from .shape import broadcast_tensors, expand, join_along, reshape, select_at, unsqueeze
 from .special import xlogy
 
 __all__ = [
@@ -705,100 +706,111 @@ def triplet_margin_with_distance_loss(
 # -- CTC -----------------------------------------------------------------------------------------------
 
 
+IMPOSSIBLE = -1e30  # the logarithm of 0, kept finite so that differences of two of them are not NaN
+
+
 @primitive(name="CtcLoss")
 def ctc_rows(xp, log_probs, *, targets, input_lengths, target_lengths, blank):
     """-log P(target | input) per example, by the forward recursion.  Graves et al. 2006, eq. 6-8.
 
     log_probs (T, N, C), targets (N, S).
     """
-    return -_ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank)[1]
+    total = _ctc_forward(log_probs, targets, input_lengths, target_lengths, blank)[1]
+    return xp.where(total < IMPOSSIBLE / 2, math.inf, -total).astype(log_probs.dtype)
 
 
-def _ctc_setup(xp, targets, target_lengths, blank):
-    """Labels with blanks between and around them (N, 2 S + 1), and where a label may be skipped to."""
+def _ctc_labels(targets, target_lengths, blank):
+    """Labels with blanks between and around them (N, 2 S + 1); where a label may be skipped to; which
+    places belong to the target; where a path may end."""
+    xp = array_module(targets)
     batch, longest = targets.shape
     labels = xp.full((batch, 2 * longest + 1), blank, targets.dtype)
     labels[:, 1::2] = targets
     skip = xp.zeros(labels.shape, bool)
     skip[:, 3::2] = targets[:, 1:] != targets[:, :-1]
-    inside = xp.arange(labels.shape[1]) < (2 * target_lengths + 1)[:, None]
-    return labels, skip, inside
+    place = xp.arange(labels.shape[1])
+    end = (2 * target_lengths)[:, None]
+    return labels, skip, place <= end, (place == end) | (place == end - 1)
 
 
-def _ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank):
-    """(alpha (T, N, 2 S + 1), log-likelihoods (N)): alpha_t(s) sums the paths to label s at time t."""
-    labels, skip, inside = _ctc_setup(xp, targets, target_lengths, blank)
-    steps, batch, _ = log_probs.shape
-    lattice = xp.full((steps, batch, labels.shape[1]), -xp.inf, log_probs.dtype)
-    emit = xp.take_along_axis(log_probs, xp.broadcast_to(labels, (steps, *labels.shape)), 2)
-    start = xp.full(labels.shape, -xp.inf, log_probs.dtype)
-    if steps:
-        start[:, :2] = emit[0, :, :2]
-        lattice[0] = xp.where(inside, start, -xp.inf)
-    for time in range(1, steps):
-        before = lattice[time - 1]
-        total = before.copy()
-        total[:, 1:] = xp.logaddexp(total[:, 1:], before[:, :-1])
-        total[:, 2:] = xp.logaddexp(
-            total[:, 2:], xp.where(skip[:, 2:], before[:, :-2], -xp.inf)
-        )
-        lattice[time] = xp.where(inside, total + emit[time], -xp.inf)
-    rows = xp.arange(batch)
-    last = lattice[xp.maximum(input_lengths - 1, 0), rows]
-    end = 2 * target_lengths
-    final = last[rows, end]
-    final = xp.logaddexp(
-        final, xp.where(end > 0, last[rows, xp.maximum(end - 1, 0)], -xp.inf)
-    )
-    final = xp.where(input_lengths > 0, final, xp.where(target_lengths == 0, 0.0, -xp.inf))
-    return lattice, final.astype(log_probs.dtype)
+def _shift(x, by):
+    """x moved by some places along its last dimension, `IMPOSSIBLE` coming in."""
+    widths = ((0, 0), (max(by, 0), max(-by, 0)))
+    moved = pad_constant(x, widths=widths, value=IMPOSSIBLE)
+    return crop(moved, widths=(widths[0], widths[1][::-1]))
 
 
-@primitive(name="CtcLossBackward")
-def ctc_gradient(xp, log_probs, *, targets, input_lengths, target_lengths, blank):
+def _ctc_forward(log_probs, targets, input_lengths, target_lengths, blank):
+    """(alpha_t (N, 2 S + 1) for every time t, log-likelihoods (N)), in ops.
+
+    alpha_t(s) sums the paths that stand at label s at time t: they stood there before, or one label
+    earlier, or two where the label between is a blank between different labels.
+    """
+    labels, skip, inside, ending = _ctc_labels(targets, target_lengths, blank)
+    lattice = []
+    last = choose(inside, 0 * labels + IMPOSSIBLE, IMPOSSIBLE)
+    for time in range(log_probs.shape[0]):
+        emit = gather_along(select_at(log_probs, dim=0, index=time), index=labels, dim=1)
+        if time == 0:
+            alpha = choose(inside & (array_module(labels).arange(labels.shape[1]) < 2), emit, IMPOSSIBLE)
+        else:
+            before = lattice[-1]
+            arriving = logaddexp(before, _shift(before, 1))
+            arriving = logaddexp(arriving, choose(skip, _shift(before, 2), IMPOSSIBLE))
+            alpha = choose(inside, arriving + emit, IMPOSSIBLE)
+        lattice.append(alpha)
+        last = choose((input_lengths - 1 == time)[:, None], alpha, last)
+    total = reduce_logsumexp(choose(ending, last, IMPOSSIBLE), dim=(1,))
+    no_frames = (input_lengths == 0) & (target_lengths == 0)
+    return lattice, choose(no_frames, 0.0, total)
+
+
+def _ctc_gradient(log_probs, targets, input_lengths, target_lengths, blank):
     """d(-log P) / d(log_probs): minus the probability of each label at each time, given the target.
 
-    With beta, the backward recursion: alpha_t(s) beta_t(s) / P sums the paths through label s at t.
+    With beta, the same recursion from the end: alpha_t(s) beta_t(s) / P sums the paths through label s
+    at time t. Written in ops, so that it can be differentiated again.
     """
-    labels, skip, inside = _ctc_setup(xp, targets, target_lengths, blank)
-    alpha, total = _ctc_forward(xp, log_probs, targets, input_lengths, target_lengths, blank)
-    steps, batch, _ = log_probs.shape
-    emit = xp.take_along_axis(log_probs, xp.broadcast_to(labels, (steps, *labels.shape)), 2)
-    places = xp.arange(labels.shape[1])
-    end = (2 * target_lengths)[:, None]
-    ending = xp.where((places == end) | (places == end - 1), 0.0, -xp.inf)
-    beta = xp.full(labels.shape, -xp.inf, log_probs.dtype)
-    grad = xp.zeros_like(log_probs)
-    rows = xp.arange(batch)[:, None]
+    labels, skip, inside, ending = _ctc_labels(targets, target_lengths, blank)
+    lattice, total = _ctc_forward(log_probs, targets, input_lengths, target_lengths, blank)
+    steps, batch, classes = log_probs.shape
+    total = restore(total, shape=(batch, 1))
+    possible = getattr(total, "array", total) > IMPOSSIBLE / 2
+    skip_out = _shift(skip.astype("float64"), -2) > 0
+    beta = choose(ending, 0.0, IMPOSSIBLE)
+    onward = beta
+    rows = []
     for time in reversed(range(steps)):
-        onward = beta + (emit[time + 1] if time + 1 < steps else 0)
-        stay = onward.copy()
-        stay[:, :-1] = xp.logaddexp(stay[:, :-1], onward[:, 1:])
-        stay[:, :-2] = xp.logaddexp(
-            stay[:, :-2], xp.where(skip[:, 2:], onward[:, 2:], -xp.inf)
-        )
+        leaving = logaddexp(onward, _shift(onward, -1))
+        leaving = logaddexp(leaving, choose(skip_out, _shift(onward, -2), IMPOSSIBLE))
         is_last = (input_lengths - 1 == time)[:, None]
         running = (time < input_lengths - 1)[:, None]
-        beta = xp.where(is_last, ending, xp.where(running, stay, -xp.inf))
-        beta = xp.where(inside, beta, -xp.inf)
-        share = alpha[time] + beta - total[:, None]
-        share = xp.where(xp.isfinite(share), xp.exp(share), 0)
-        xp.add.at(grad[time], (rows, labels), -share)
-    return grad
+        beta = choose(is_last & ending, 0.0, choose(running & inside, leaving, IMPOSSIBLE))
+        share = choose(possible, exp(lattice[time] + beta - total), 0)
+        row = scatter_add_along(-share, index=labels, dim=1, shape=(batch, classes))
+        rows.append(restore(row, shape=(1, batch, classes)))
+        emit = gather_along(select_at(log_probs, dim=0, index=time), index=labels, dim=1)
+        onward = beta + emit
+    return join_along(*reversed(rows), dim=0) if rows else 0 * log_probs
 
 
 ctc_rows.vjp(
     log_probs=lambda g, log_probs, targets, input_lengths, target_lengths, blank: (
         restore(g, shape=(1, targets.shape[0], 1))
-        * ctc_gradient(
-            log_probs,
-            targets=targets,
-            input_lengths=input_lengths,
-            target_lengths=target_lengths,
-            blank=blank,
-        )
+        * _ctc_gradient(log_probs, targets, input_lengths, target_lengths, blank)
     )
 )
+ctc_rows.samples(
+    lambda rand: [
+        (
+            rand(5, 2, 3, low=-3, high=-0.5),
+            {
+                "targets": rand.ints(2, 2, 2) + 1, "input_lengths": rand.ints(1, 2) + [5, 4],
+                "target_lengths": rand.ints(1, 2) + [2, 1], "blank": 0,
+            },
+        )
+    ]
+)  # fmt: skip
 
 
 def ctc_loss(
