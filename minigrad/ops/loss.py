@@ -748,11 +748,13 @@ def _ctc_forward(log_probs, targets, input_lengths, target_lengths, blank):
     """
     labels, skip, inside, ending = _ctc_labels(targets, target_lengths, blank)
     lattice = []
-    last = choose(inside, 0 * labels + IMPOSSIBLE, IMPOSSIBLE)
+    xp = array_module(labels)
+    dtype = getattr(log_probs, "array", log_probs).dtype
+    last = xp.full(labels.shape, IMPOSSIBLE, dtype)
     for time in range(log_probs.shape[0]):
         emit = gather_along(select_at(log_probs, dim=0, index=time), index=labels, dim=1)
         if time == 0:
-            alpha = choose(inside & (array_module(labels).arange(labels.shape[1]) < 2), emit, IMPOSSIBLE)
+            alpha = choose(inside & (xp.arange(labels.shape[1]) < 2), emit, IMPOSSIBLE)
         else:
             before = lattice[-1]
             arriving = logaddexp(before, _shift(before, 1))
@@ -777,8 +779,9 @@ def _ctc_gradient(log_probs, targets, input_lengths, target_lengths, blank):
     total = restore(total, shape=(batch, 1))
     possible = getattr(total, "array", total) > IMPOSSIBLE / 2
     skip_out = _shift(skip.astype("float64"), -2) > 0
-    beta = choose(ending, 0.0, IMPOSSIBLE)
-    onward = beta
+    xp = array_module(labels)
+    dtype = getattr(log_probs, "array", log_probs).dtype
+    onward = xp.where(ending, 0.0, IMPOSSIBLE).astype(dtype)
     rows = []
     for time in reversed(range(steps)):
         leaving = logaddexp(onward, _shift(onward, -1))

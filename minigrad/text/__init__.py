@@ -1,0 +1,18 @@
+"""Text to numbers: tokenizers, vocabularies, padded batches, and the data sets of the tutorials."""
+
+from .batch import BucketBatchSampler, collate_classification, pad_ids
+from .datasets import TextDataset, data_home, load
+from .tokenize import get_tokenizer
+from .vocab import Vocab, build_vocab_from_iterator
+
+__all__ = [
+    "BucketBatchSampler",
+    "TextDataset",
+    "Vocab",
+    "build_vocab_from_iterator",
+    "collate_classification",
+    "data_home",
+    "get_tokenizer",
+    "load",
+    "pad_ids",
+]
