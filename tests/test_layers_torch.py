@@ -159,6 +159,21 @@ LAYERS = [
         (x(2, 4, 9),),
     ),
     ("ConvTranspose1d", (4, 6, 3), {"stride": 3, "bias": False}, (x(2, 4, 5), (17,))),
+    ("Conv2d", (1, 6, (3, 5)), {}, (x(2, 1, 9, 5),)),
+    ("Conv2d", (4, 6, 3), {"stride": 2, "padding": (1, 2), "groups": 2}, (x(2, 4, 7, 9),)),
+    ("Conv2d", (2, 3, (2, 3)), {"padding": "same", "padding_mode": "reflect"}, (x(2, 2, 6, 7),)),
+    ("Conv2d", (2, 3, 2), {"padding": (1, 2), "padding_mode": "circular"}, (x(2, 2, 6, 7),)),
+    ("ConstantPad1d", ((2, 0), 0.5), {}, (x(2, 3, 4),)),
+    ("ZeroPad1d", (2,), {}, (x(3, 4),)),
+    ("ReflectionPad1d", ((1, 2),), {}, (x(2, 3, 4),)),
+    ("ReplicationPad1d", (2,), {}, (x(2, 3, 4),)),
+    ("CircularPad1d", (2,), {}, (x(2, 3, 4),)),
+    ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, (x(2, 4, 9, 8),)),
+    ("MaxPool2d", ((2, 3),), {"return_indices": True}, (x(2, 4, 9, 8),)),
+    ("AvgPool2d", ((2, 3),), {"padding": 1}, (x(2, 4, 9, 8),)),
+    ("AvgPool2d", (2,), {"divisor_override": 3}, (x(2, 4, 9, 8),)),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, (x(2, 4, 9, 8),)),
+    ("BatchNorm2d", (4,), {}, (x(3, 4, 5, 2),)),
     ("MaxPool1d", (3,), {}, (x(2, 4, 9),)),
     ("MaxPool1d", (3,), {"stride": 2, "padding": 1, "dilation": 2}, (x(2, 4, 12),)),
     ("MaxPool1d", (2,), {"ceil_mode": True}, (x(4, 9),)),
@@ -693,6 +708,29 @@ def test_ctc_loss(reduction):
 def test_batchmean():
     ours, theirs = nn.KLDivLoss(reduction="batchmean"), torch.nn.KLDivLoss(reduction="batchmean")
     run_both(ours, theirs, [LOG_PROBABILITIES, PROBABILITIES])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_adaptive_softmax(bias):
+    ours, theirs = both(
+        lambda lib: lib.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 11], div_value=2.0, head_bias=bias)
+    )
+    assert repr(ours) == repr(theirs)
+    same_state(ours, theirs)
+    inputs = x(7, 8)
+    run_both(ours, theirs, [inputs, numpy.array([0, 4, 5, 10, 11, 19, 3])])
+    run_both(ours, theirs, [inputs, numpy.array([0, 4, 1, 2, 3, 4, 3])])
+    run_both(ours, theirs, [inputs[0], numpy.array(13)])
+    assert_close(ours.log_prob(minigrad.tensor(inputs)), theirs.log_prob(torch.tensor(inputs)))
+    best = ours.predict(minigrad.tensor(inputs * 3))
+    assert best.tolist() == theirs.predict(torch.tensor(inputs * 3)).tolist()
+    for wrong in ([], [5, 5], [0, 5], [5, 20], [6, 5], [2.5]):
+        with pytest.raises(ValueError, match="cutoffs should be a sequence"):
+            nn.AdaptiveLogSoftmaxWithLoss(8, 20, wrong)
+    with pytest.raises(RuntimeError, match=r"should be in \[0, 19\], but values in range"):
+        ours(minigrad.tensor(inputs), minigrad.tensor([0, 1, 2, 3, 4, 5, 20]))
+    with pytest.raises(RuntimeError, match="same size in the batch dimension"):
+        ours(minigrad.tensor(inputs), minigrad.tensor([0, 1]))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Convolutions over sequences: Conv1d and its transpose."""
+"""Convolutions: over sequences, the transpose of that, and over two dimensions."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,15 @@ from .parameter import Parameter
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def single(value) -> tuple[int, ...]:
-    """A number, or a sequence of one number, as a tuple of one number."""
-    return tuple(value) if isinstance(value, Sequence) else (value,)
+def tuple_of(value, count: int) -> tuple[int, ...]:
+    """A number as a tuple of `count` of it; a sequence as a tuple."""
+    return tuple(value) if isinstance(value, Sequence) else (value,) * count
 
 
 class _Conv(Module):
-    """What the two convolutions share: options, parameters and their printing."""
+    """What the convolutions share: options, parameters and their printing."""
+
+    dims = 1
 
     def __init__(
         self,
@@ -40,11 +42,11 @@ class _Conv(Module):
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = single(kernel_size)
-        self.stride = single(stride)
-        self.padding = padding if isinstance(padding, str) else single(padding)
-        self.dilation = single(dilation)
-        self.output_padding = single(output_padding)
+        self.kernel_size = tuple_of(kernel_size, self.dims)
+        self.stride = tuple_of(stride, self.dims)
+        self.padding = padding if isinstance(padding, str) else tuple_of(padding, self.dims)
+        self.dilation = tuple_of(dilation, self.dims)
+        self.output_padding = tuple_of(output_padding, self.dims)
         self.groups = groups
         self.padding_mode = padding_mode
         if groups <= 0:
@@ -58,7 +60,7 @@ class _Conv(Module):
                 raise ValueError(
                     f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}"
                 )
-            if padding == "same" and self.stride != (1,):
+            if padding == "same" and set(self.stride) != {1}:
                 raise ValueError("padding='same' is not supported for strided convolutions")
         if padding_mode not in PADDING_MODES:
             raise ValueError(
@@ -81,16 +83,30 @@ class _Conv(Module):
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound)
 
+    def _convolve(self, conv, input: Tensor) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros" and padding != "valid":
+            sides = []  # of the last dimension first, as `pad` takes them
+            for d in reversed(range(self.dims)):
+                if padding == "same":
+                    total = self.dilation[d] * (self.kernel_size[d] - 1)
+                    sides += [total // 2, total - total // 2]
+                else:
+                    sides += [padding[d]] * 2
+            input = F.pad(input, sides, mode=self.padding_mode)
+            padding = 0
+        return conv(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
     def extra_repr(self) -> str:
         text = (
             f"{self.in_channels}, {self.out_channels}, "
             f"kernel_size={self.kernel_size}, stride={self.stride}"
         )
-        if self.padding != (0,):
+        if self.padding != (0,) * self.dims:
             text += f", padding={self.padding}"
-        if self.dilation != (1,):
+        if self.dilation != (1,) * self.dims:
             text += f", dilation={self.dilation}"
-        if self.output_padding != (0,):
+        if self.output_padding != (0,) * self.dims:
             text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
@@ -142,18 +158,50 @@ class Conv1d(_Conv):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
-        if self.padding_mode != "zeros" and padding != "valid":
-            if padding == "same":
-                total = self.dilation[0] * (self.kernel_size[0] - 1)
-                sides = (total // 2, total - total // 2)
-            else:
-                sides = padding * 2
-            input = F.pad(input, sides, mode=self.padding_mode)
-            padding = 0
-        return F.conv1d(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        return self._convolve(F.conv1d, input)
+
+
+class Conv2d(_Conv):
+    """Conv1d over two dimensions: x (B, in_channels, H, W) -> (B, out_channels, H', W').
+
+    weight (out_channels, in_channels / groups, *kernel_size). Text CNNs written with it have one
+    channel and kernels as wide as the embedding: (B, 1, T, E) -> (B, out_channels, T', 1).
+    """
+
+    dims = 2
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            0,
+            groups,
+            bias,
+            padding_mode,
+            (out_channels, in_channels // groups if groups > 0 else 0),
+            device,
+            dtype,
         )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._convolve(F.conv2d, input)
 
 
 class ConvTranspose1d(_Conv):

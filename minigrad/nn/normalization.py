@@ -195,13 +195,8 @@ class _RunningNorm(_Norm):
         )
 
 
-class BatchNorm1d(_RunningNorm):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias, per feature.  Ioffe & Szegedy 2015.
-
-    x (B, num_features) or (B, num_features, T). In training, mean and variance are the batch's, and
-    the running ones follow: running = (1 - momentum) running + momentum batch. In evaluation, they
-    are the running ones. momentum None: the plain average over all batches.
-    """
+class _BatchNorm(_RunningNorm):
+    input_dims: tuple[int, ...]  # how many dimensions an input may have
 
     def __init__(
         self,
@@ -220,8 +215,9 @@ class BatchNorm1d(_RunningNorm):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.dim() not in (2, 3):
-            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
+        if input.dim() not in self.input_dims:
+            wanted = " or ".join(f"{dims}D" for dims in self.input_dims)
+            raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
         momentum = 0.0 if self.momentum is None else self.momentum
         update = self.training and self.track_running_stats
         if update and self.num_batches_tracked is not None:
@@ -239,6 +235,23 @@ class BatchNorm1d(_RunningNorm):
             momentum,
             self.eps,
         )
+
+
+class BatchNorm1d(_BatchNorm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per feature.  Ioffe & Szegedy 2015.
+
+    x (B, num_features) or (B, num_features, T). In training, mean and variance are the batch's, and
+    the running ones follow: running = (1 - momentum) running + momentum batch. In evaluation, they
+    are the running ones. momentum None: the plain average over all batches.
+    """
+
+    input_dims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """BatchNorm1d for x (B, num_features, H, W)."""
+
+    input_dims = (4,)
 
 
 class InstanceNorm1d(_RunningNorm):
