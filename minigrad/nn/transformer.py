@@ -209,7 +209,8 @@ class TransformerDecoderLayer(Module):
 class TransformerEncoder(Module):
     """`num_layers` copies of a layer, which start with equal weights, and a last norm if given.
 
-    enable_nested_tensor and mask_check are taken for PyTorch's sake and change nothing here.
+    enable_nested_tensor and mask_check change nothing here. (In PyTorch they may, in evaluation,
+    turn the outputs at padded places into zeros; here those places hold what the layers give.)
     """
 
     def __init__(
