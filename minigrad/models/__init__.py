@@ -1,0 +1,5 @@
+"""The models of the NLP tutorials, one readable file each."""
+
+from .textcnn import TextCNN
+
+__all__ = ["TextCNN"]

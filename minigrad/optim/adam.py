@@ -1,0 +1,250 @@
+"""Adam and its relatives: a running mean of gradients over the root of a running mean of squares."""
+
+import math
+
+from ..backend import array_module
+from ..op import wrap
+from .optimizer import Optimizer, as_number, check_at_least, check_betas, count, counter, zeros_like
+
+
+def _check(lr, betas, eps, weight_decay):
+    check_at_least("learning rate", as_number(lr))
+    check_at_least("epsilon value", eps)
+    check_betas([as_number(beta) for beta in betas])
+    check_at_least("weight_decay value", weight_decay)
+
+
+class Adam(Optimizer):
+    """m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
+
+    w <- w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).  Kingma & Ba 2015, algorithm 1.
+
+    weight_decay adds weight_decay * w to the gradient (decoupled_weight_decay: shrinks w instead, as
+    AdamW). amsgrad divides by the root of the largest v so far.  Reddi et al. 2018.
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
+        foreach=None, maximize=False, capturable=False, differentiable=False, fused=None,
+        decoupled_weight_decay=False,
+    ):  # fmt: skip
+        _check(lr, betas, eps, weight_decay)
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
+            maximize=maximize, foreach=foreach, capturable=capturable,
+            differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=decoupled_weight_decay,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def update(self, group, p, g, state):
+        xp = array_module(p.array)
+        if not state:
+            state["step"] = counter()
+            state["exp_avg"] = zeros_like(p)
+            state["exp_avg_sq"] = zeros_like(p)
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = zeros_like(p)
+        t = count(state)
+        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
+        lr = as_number(group["lr"])
+        b1, b2 = (as_number(beta) for beta in group["betas"])
+        if group["weight_decay"]:
+            if group["decoupled_weight_decay"]:
+                w *= 1 - lr * group["weight_decay"]
+            else:
+                g = g + group["weight_decay"] * w
+        m += (1 - b1) * (g - m)
+        v *= b2
+        scratch = g * g
+        scratch *= 1 - b2
+        v += scratch
+        if group["amsgrad"]:
+            v = xp.maximum(state["max_exp_avg_sq"].array, v, out=state["max_exp_avg_sq"].array)
+        spread = xp.sqrt(v) / math.sqrt(1 - b2**t)
+        spread += group["eps"]
+        w -= (lr / (1 - b1**t)) * (m / spread)
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient: w <- w - lr weight_decay w, then Adam's step.
+
+    Loshchilov & Hutter 2019.
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *,
+        maximize=False, foreach=None, capturable=False, differentiable=False, fused=None,
+    ):  # fmt: skip
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
+            capturable=capturable, differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=True,
+        )  # fmt: skip
+
+
+class SparseAdam(Optimizer):
+    """Adam for gradients with few rows that are not zero: only those rows and their moments move."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
+        if not 0.0 < as_number(lr):
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not 0.0 < eps:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize))
+
+    def update(self, group, p, g, state):
+        raise RuntimeError(
+            "SparseAdam does not support dense gradients, please consider Adam instead"
+        )
+
+    def update_rows(self, group, p, g):
+        xp = array_module(p.array)
+        state = self.state[p]
+        if not state:
+            state["step"] = 0
+            state["exp_avg"] = zeros_like(p)
+            state["exp_avg_sq"] = zeros_like(p)
+        t = count(state)
+        g = g.coalesce()
+        rows = -g.rows if group["maximize"] else g.rows
+        b1, b2 = group["betas"]
+        m, v = state["exp_avg"].array, state["exp_avg_sq"].array
+        m_rows = m[g.ids] + (1 - b1) * (rows - m[g.ids])
+        v_rows = v[g.ids] + (1 - b2) * (rows * rows - v[g.ids])
+        m[g.ids], v[g.ids] = m_rows, v_rows
+        size = group["lr"] * math.sqrt(1 - b2**t) / (1 - b1**t)
+        p.array[g.ids] -= size * (m_rows / (xp.sqrt(v_rows) + group["eps"]))
+
+
+class Adamax(Optimizer):
+    """m <- b1 m + (1 - b1) g;  u <- max(b2 u, |g| + eps);  w <- w - lr / (1 - b1^t) m / u.
+
+    Kingma & Ba 2015, algorithm 2.
+    """
+
+    def __init__(
+        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *,
+        maximize=False, differentiable=False, capturable=False,
+    ):  # fmt: skip
+        _check(lr, betas, eps, weight_decay)
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach,
+            maximize=maximize, differentiable=differentiable, capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def update(self, group, p, g, state):
+        xp = array_module(p.array)
+        if not state:
+            state["step"] = counter()
+            state["exp_avg"] = zeros_like(p)
+            state["exp_inf"] = zeros_like(p)
+        t = count(state)
+        w, m, u = p.array, state["exp_avg"].array, state["exp_inf"].array
+        b1, b2 = group["betas"]
+        if group["weight_decay"]:
+            g = g + group["weight_decay"] * w
+        m += (1 - b1) * (g - m)
+        u[...] = xp.maximum(u * b2, xp.abs(g) + group["eps"])
+        w += (-as_number(group["lr"]) / (1 - b1**t)) * (m / u)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look-ahead: the step mixes g and m by a schedule mu_t.  Dozat 2016.
+
+    mu_t = b1 (1 - 0.5 * 0.96^(t momentum_decay)).
+    """
+
+    def __init__(
+        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
+        decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
+        differentiable=False,
+    ):  # fmt: skip
+        _check(lr, betas, eps, weight_decay)
+        check_at_least("momentum_decay value", momentum_decay)
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach,
+            capturable=capturable, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def update(self, group, p, g, state):
+        xp = array_module(p.array)
+        if not state:
+            state["step"] = counter()
+            state["mu_product"] = wrap(xp.ones((), "float32"))
+            state["exp_avg"] = zeros_like(p)
+            state["exp_avg_sq"] = zeros_like(p)
+        t = count(state)
+        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
+        b1, b2 = group["betas"]
+        lr, decay = as_number(group["lr"]), group["momentum_decay"]
+        if group["weight_decay"]:
+            if group["decoupled_weight_decay"]:
+                w *= 1 - lr * group["weight_decay"]
+            else:
+                g = g + group["weight_decay"] * w
+        mu = b1 * (1.0 - 0.5 * 0.96 ** (t * decay))
+        mu_next = b1 * (1.0 - 0.5 * 0.96 ** ((t + 1) * decay))
+        state["mu_product"].array *= mu
+        product = state["mu_product"].item()
+        m += (1 - b1) * (g - m)
+        v *= b2
+        v += (1 - b2) * (g * g)
+        spread = xp.sqrt(v / (1 - b2**t)) + group["eps"]
+        w += (-lr * (1.0 - mu) / (1.0 - product)) * (g / spread)
+        w += (-lr * mu_next / (1.0 - product * mu_next)) * (m / spread)
+
+
+class RAdam(Optimizer):
+    """Adam that divides by sqrt(v) only once v is reliable, with a factor for its variance.
+
+    Liu et al. 2020. rho_t = rho_inf - 2 t b2^t / (1 - b2^t), rho_inf = 2 / (1 - b2) - 1; below
+    rho_t = 5 the step is lr m / (1 - b1^t).
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0,
+        decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
+        differentiable=False,
+    ):  # fmt: skip
+        _check(lr, betas, eps, weight_decay)
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize,
+            foreach=foreach, capturable=capturable, decoupled_weight_decay=decoupled_weight_decay,
+            differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def update(self, group, p, g, state):
+        xp = array_module(p.array)
+        if not state:
+            state["step"] = counter()
+            state["exp_avg"] = zeros_like(p)
+            state["exp_avg_sq"] = zeros_like(p)
+        t = count(state)
+        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
+        b1, b2 = group["betas"]
+        lr = as_number(group["lr"])
+        if group["weight_decay"]:
+            if group["decoupled_weight_decay"]:
+                w *= 1 - lr * group["weight_decay"]
+            else:
+                g = g + group["weight_decay"] * w
+        m += (1 - b1) * (g - m)
+        v *= b2
+        v += (1 - b2) * (g * g)
+        corrected = m / (1 - b1**t)
+        limit = 2 / (1 - b2) - 1
+        rho = limit - 2 * t * b2**t / (1 - b2**t)
+        if rho > 5.0:
+            rectify = math.sqrt(
+                (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
+            )
+            spread = math.sqrt(1 - b2**t) / (xp.sqrt(v) + group["eps"])
+            w += -1.0 * (corrected * lr * spread * rectify)
+        else:
+            w += -1.0 * (corrected * lr)

@@ -1,0 +1,20 @@
+"""Training: the loop with early stopping, its history, checkpoints, reports and plots."""
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .classifier import TextClassifier, train_text_classifier
+from .history import History
+from .report import classification_report, confusion_matrix
+from .trainer import EarlyStopping, Trainer, evaluate
+
+__all__ = [
+    "EarlyStopping",
+    "History",
+    "TextClassifier",
+    "Trainer",
+    "classification_report",
+    "confusion_matrix",
+    "evaluate",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train_text_classifier",
+]
