@@ -4,10 +4,13 @@ The source is the Mersenne twister MT19937 (Matsumoto & Nishimura 1998), 32 rand
 runs it. What makes the numbers equal torch's is how draws become numbers, and that is written here:
 
 uniform   float32: the low 24 bits of one draw / 2^24; float64: the low 53 bits of two draws / 2^53
-integers  draw mod range (two draws where the range passes 2^28)
+integers  draw mod range (two draws where the range reaches 2^28)
 normal    Box-Muller: r = sqrt(-2 log(1 - u)), angle 2 pi v gives r cos and r sin. 16 numbers or more
           are made in blocks of 16 (8 u's, then 8 v's); fewer one by one in float64
 permute   Fisher-Yates with draw mod (n - i)
+
+On Intel processors torch leaves bernoulli_(p) and exponential_() to Intel's MKL, whose streams differ;
+elsewhere, and for all other functions everywhere, the numbers here are torch's.
 """
 
 import math
@@ -20,6 +23,8 @@ from .backend import device as Device
 
 DEFAULT_SEED = 67280421310721  # torch's default_rng_seed_val
 _STATE_BYTES = 5056
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_SPLIT = 2.0**27 + 1  # cuts a float64 into two halves of 26 bits
 
 
 class Generator:
@@ -112,42 +117,55 @@ class Generator:
         return (pairs[0::2] << numpy.uint64(32)) | pairs[1::2]
 
     def uniform(self, count: int, dtype, low=0.0, high=1.0) -> numpy.ndarray:
-        """Uniform on [low, high) in float16, float32 or float64."""
+        """Uniform on [low, high) in float16, bfloat16, float32 or float64."""
         dtype = numpy.dtype(dtype)
         if dtype == numpy.float64:
             unit = (self.long_words(count) & numpy.uint64(2**53 - 1)) * 2.0**-53
-            return unit * (high - low) + low
-        digits = {"float32": 24, "float16": 11, "bfloat16": 8}[dtype.name]
-        bits = (self.words(count) & numpy.uint64(2**digits - 1)).astype(numpy.float32)
-        unit = bits * numpy.float32(2.0**-digits)
-        if (low, high) != (0.0, 1.0):  # rounded once, as by a fused multiply-add
-            span = float(numpy.float32(high - low))
-            unit = (unit.astype(numpy.float64) * span + float(numpy.float32(low))).astype(dtype)
-        return unit.astype(dtype, copy=False)
+        else:
+            bits = (self.words(count) & numpy.uint64(2**24 - 1)).astype(numpy.float32)
+            unit = bits * numpy.float32(2.0**-24)
+        if (low, high) != (0.0, 1.0):
+            unit = _stretch(unit, low, high)
+        elif dtype.itemsize >= 4:
+            return unit
+        out = unit.astype(dtype, copy=False)
+        end = dtype.type(high)
+        out[out == end] = low  # rounding reached `high`, which is excluded
+        return out
 
     def normal(self, count: int, dtype, mean=0.0, std=1.0) -> numpy.ndarray:
         """Normal numbers in a floating dtype."""
         dtype = numpy.dtype(dtype)
         if count < 16:
-            return numpy.array([self.one_normal() * std + mean for _ in range(count)], dtype)
-        work = dtype if dtype in (numpy.float32, numpy.float64) else numpy.dtype(numpy.float32)
+            return self.normals_singly(count, mean, std).astype(dtype)
+        work = dtype if dtype.itemsize >= 4 else numpy.dtype(numpy.float32)
         whole = count // 16 * 16
-        uniform = self.uniform(count, work)
+        # 16-bit types draw for the whole blocks alone, the others for every place
+        uniform = self.uniform(count if work == dtype else whole, work)
         out = numpy.empty(count, work)
         out[:whole] = _box_muller(uniform[:whole], mean, std)
         if whole < count:  # the last 16 are drawn afresh, over the end of the last block
             out[-16:] = _box_muller(self.uniform(16, work), mean, std)
         return out.astype(dtype, copy=False)
 
-    def one_normal(self) -> float:
-        """One standard normal in float64; its twin is kept for the next call."""
-        if self._spare is not None:
-            value, self._spare = self._spare, None
-            return value
-        u, v = self.uniform(2, numpy.float64).tolist()
-        radius = math.sqrt(-2.0 * math.log1p(-v))
-        self._spare = radius * math.sin(2.0 * math.pi * u)
-        return radius * math.cos(2.0 * math.pi * u)
+    def normals_singly(self, count: int, mean=0.0, std=1.0) -> numpy.ndarray:
+        """float64 normals from pairs (r cos, r sin); an odd one out waits for the next call."""
+        out = numpy.empty(count)
+        first = 0
+        if count and self._spare is not None:
+            out[0], self._spare = self._spare, None
+            first = 1
+        pairs = (count - first + 1) // 2
+        angle, u = self.uniform(2 * pairs, numpy.float64).reshape(pairs, 2).T
+        radius = numpy.sqrt(-2.0 * numpy.log1p(-u))
+        both = numpy.empty((pairs, 2))
+        both[:, 0] = radius * numpy.cos(2.0 * math.pi * angle)
+        both[:, 1] = radius * numpy.sin(2.0 * math.pi * angle)
+        both = both.reshape(-1)
+        if len(both) > count - first:
+            self._spare = float(both[-1])
+        out[first:] = both[: count - first]
+        return out * std + mean
 
     def integers(self, count: int, low: int, high: int) -> numpy.ndarray:
         """Integers of [low, high), as int64."""
@@ -173,9 +191,117 @@ class Generator:
         """Exponential numbers of that rate, in float64: -log(1 - u) / rate."""
         return -numpy.log1p(-self.uniform(count, numpy.float64)) / rate
 
-    def numpy_generator(self) -> numpy.random.Generator:
-        """A NumPy generator seeded from this stream, for distributions that torch draws otherwise."""
-        return numpy.random.Generator(numpy.random.PCG64(self.words(4).tolist()))
+    def _unit(self) -> float:
+        """One uniform number of [0, 1) in float64."""
+        word = (self._bits.random_raw() << 32) | self._bits.random_raw()
+        return (word & (2**53 - 1)) * 2.0**-53
+
+    def poisson(self, rate: float) -> int:
+        """One Poisson count.
+
+        Small rates multiply uniforms until the product passes e^-rate (Knuth 1969); from 10 on,
+        transformed rejection PTRS (Hoermann 1993, "The transformed rejection method for generating
+        Poisson random variables").
+        """
+        if rate == 0:
+            return 0
+        if rate < 10:
+            count, product, end = 0, self._unit(), math.exp(-rate)
+            while product > end:
+                count += 1
+                product *= self._unit()
+            return count
+        root, log_rate = math.sqrt(rate), math.log(rate)
+        b = 0.931 + 2.53 * root
+        a = -0.059 + 0.02483 * b
+        inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+        sure = 0.9277 - 3.6224 / (b - 2)
+        while True:
+            u = self._unit() - 0.5
+            v = self._unit()
+            edge = 0.5 - abs(u)
+            count = math.floor((2 * a / edge + b) * u + rate + 0.43)
+            if edge >= 0.07 and v <= sure:
+                return count
+            if count < 0 or (edge < 0.013 and v > edge):
+                continue
+            density = -rate + count * log_rate - math.lgamma(count + 1)
+            if math.log(v * inverse_alpha / (a / edge**2 + b)) <= density:
+                return count
+
+    def binomial(self, trials: float, chance: float) -> float:
+        """Successes among `trials`, each with that chance: counted from the rarer outcome."""
+        if math.isnan(trials) or math.isnan(chance):
+            return math.nan
+        if trials <= 0 or chance <= 0:
+            return 0.0
+        if chance >= 1:
+            return trials
+        rarer = min(chance, 1 - chance)
+        if trials * rarer >= 10:
+            found = self._binomial_by_rejection(trials, rarer)
+        else:
+            found, passed = 0, 0.0
+            while True:  # the waiting times between successes are geometric
+                passed += math.ceil(math.log(self._unit()) / math.log1p(-rarer))
+                if passed > trials:
+                    break
+                found += 1
+        return float(found if chance <= 0.5 else trials - found)
+
+    def _binomial_by_rejection(self, n, p):
+        """BTRS (Hoermann 1993, "The generation of binomial random variates")."""
+        spread = math.sqrt(n * p * (1 - p))
+        b = 1.15 + 2.53 * spread
+        a = -0.0873 + 0.0248 * b + 0.01 * p
+        sure = 0.92 - 4.2 / b
+        odds = p / (1 - p)
+        alpha = (2.83 + 5.1 / b) * spread
+        mode = math.floor((n + 1) * p)
+        while True:
+            u = self._unit() - 0.5
+            v = self._unit()
+            edge = 0.5 - abs(u)
+            k = math.floor((2 * a / edge + b) * u + n * p + 0.5)
+            if edge >= 0.07 and v <= sure:
+                return k
+            if not 0 <= k <= n:
+                continue
+            bound = (
+                (mode + 0.5) * math.log((mode + 1) / (odds * (n - mode + 1)))
+                + (n + 1) * math.log((n - mode + 1) / (n - k + 1))
+                + (k + 0.5) * math.log(odds * (n - k + 1) / (k + 1))
+                + _stirling_rest(mode) + _stirling_rest(n - mode)
+                - _stirling_rest(k) - _stirling_rest(n - k)
+            )  # fmt: skip
+            if math.log(v * alpha / (a / edge**2 + b)) <= bound:
+                return k
+
+
+def _stirling_rest(k):
+    """log k! minus Stirling's formula for it: (k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2."""
+    if k <= 9:
+        return math.lgamma(k + 1) - (k + 0.5) * math.log(k + 1) + (k + 1) - _HALF_LOG_2PI
+    square = (k + 1) ** 2
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
+
+
+def _stretch(unit, low, high):
+    """unit * (high - low) + low, rounded once, as the fused multiply-add of a processor does."""
+    if unit.dtype == numpy.float32:  # float64 holds the product of two float32 exactly
+        span = float(numpy.float32(high - low))
+        return (unit.astype(numpy.float64) * span + float(numpy.float32(low))).astype(numpy.float32)
+    # Dekker (1971): the product's and the sum's rounding errors, added back at the end
+    span, low = float(high) - float(low), float(low)
+    product = unit * span
+    u_high, span_high = (unit * _SPLIT) - (unit * _SPLIT - unit), span * _SPLIT - (span * _SPLIT - span)
+    u_low, span_low = unit - u_high, span - span_high
+    lost = u_low * span_low - (
+        ((product - u_high * span_high) - u_low * span_high) - u_high * span_low
+    )
+    total = product + low
+    shift = total - product
+    return total + (((product - (total - shift)) + (low - shift)) + lost)
 
 
 def _box_muller(uniform, mean, std):

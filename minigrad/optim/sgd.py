@@ -36,7 +36,7 @@ class SGD(Optimizer):
         if momentum:
             buffer = state.get("momentum_buffer")
             if buffer is None:
-                state["momentum_buffer"] = buffer = wrap(g.copy())
+                state["momentum_buffer"] = buffer = wrap(array_module(w).array(g))
             else:
                 v = buffer.array
                 v *= momentum
