@@ -1,16 +1,16 @@
 """Random numbers on arrays, drawn as PyTorch's CPU generator draws them.
 
-The source is the Mersenne twister MT19937 (Matsumoto & Nishimura 1998), 32 random bits a draw; NumPy
-runs it. What makes the numbers equal torch's is how draws become numbers, and that is written here:
+The source is the Mersenne twister MT19937 (Matsumoto & Nishimura 1998), 32 random bits a draw;
+NumPy runs it. What makes the numbers equal torch's is how draws become numbers, written here:
 
-uniform   float32: the low 24 bits of one draw / 2^24; float64: the low 53 bits of two draws / 2^53
+uniform   float32: the low 24 bits of a draw / 2^24; float64: the low 53 bits of two draws / 2^53
 integers  draw mod range (two draws where the range reaches 2^28)
 normal    Box-Muller: r = sqrt(-2 log(1 - u)), angle 2 pi v gives r cos and r sin. 16 numbers or more
           are made in blocks of 16 (8 u's, then 8 v's); fewer one by one in float64
 permute   Fisher-Yates with draw mod (n - i)
 
-On Intel processors torch leaves bernoulli_(p) and exponential_() to Intel's MKL, whose streams differ;
-elsewhere, and for all other functions everywhere, the numbers here are torch's.
+On Intel processors torch leaves bernoulli_(p) and exponential_() to Intel's MKL, whose streams
+differ; elsewhere, and for all other functions everywhere, the numbers here are torch's.
 """
 
 import math
@@ -171,9 +171,9 @@ class Generator:
         """Integers of [low, high), as int64."""
         span = high - low
         words = self.words(count) if span < 2**28 else self.long_words(count)
-        if span < 2**64:
-            words = words % numpy.uint64(span)
-        return (words.astype(numpy.int64) + numpy.int64(low)).astype(numpy.int64)
+        if span == 2**64:  # every int64: the bits are the number
+            return words.view(numpy.int64)
+        return (words % numpy.uint64(span)).astype(numpy.int64) + low
 
     def permutation(self, n: int) -> numpy.ndarray:
         """The numbers 0 .. n-1 in random order, as int64."""
@@ -294,8 +294,10 @@ def _stretch(unit, low, high):
     # Dekker (1971): the product's and the sum's rounding errors, added back at the end
     span, low = float(high) - float(low), float(low)
     product = unit * span
-    u_high, span_high = (unit * _SPLIT) - (unit * _SPLIT - unit), span * _SPLIT - (span * _SPLIT - span)
-    u_low, span_low = unit - u_high, span - span_high
+    u_high = unit * _SPLIT - (unit * _SPLIT - unit)
+    u_low = unit - u_high
+    span_high = span * _SPLIT - (span * _SPLIT - span)
+    span_low = span - span_high
     lost = u_low * span_low - (
         ((product - u_high * span_high) - u_low * span_high) - u_high * span_low
     )

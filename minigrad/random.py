@@ -41,11 +41,11 @@ def get_rng_state():
 
 def set_rng_state(new_state) -> None:
     """Go back to a state, ours or torch's."""
-    default_generator.set_state_bytes(new_state.array)
+    default_generator.set_state(new_state)
 
 
 @contextlib.contextmanager
-def fork_rng(devices=None, enabled: bool = True):
+def fork_rng(devices=None, enabled: bool = True, device_type: str = "cuda"):
     """Inside, random numbers may be drawn; after, the stream goes on as if none had been."""
     before = default_generator.state_bytes()
     try:

@@ -27,7 +27,7 @@ def _stream(generator):
 def _floating(name, dtype):
     dtype = dtypes.default_numpy() if dtype is None else dtypes.to_numpy(dtype)
     if dtype.kind not in "fV":
-        raise NotImplementedError(f"{name} is not implemented for {dtype}: it needs a floating dtype")
+        raise NotImplementedError(f"{name} needs a floating dtype: not implemented for {dtype}")
     return dtype
 
 
@@ -36,7 +36,9 @@ def _shape(name, size, keywords):
         size = (keywords["size"],)
     shape = sizes_of(name, size)
     if min(shape, default=0) < 0:
-        raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
+        raise RuntimeError(
+            f"{name}: Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     return shape
 
 
@@ -94,7 +96,9 @@ def _randint_arguments(*args, low=None, high=None, size=None):
     if low is None:
         low = args.pop() if args else 0
     if args or high is None or size is None:
-        raise TypeError("randint() takes (high, size) or (low, high, size), where size is a tuple of ints")
+        raise TypeError(
+            "randint() takes (high, size) or (low, high, size), where size is a tuple of ints"
+        )
     return low, high, size
 
 
@@ -130,7 +134,9 @@ def randperm(
     wanted = dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)
     most = _integer_limits(wanted)[1] if wanted.kind in "iub" else _EXACT[wanted.name]
     if n - 1 > most:
-        raise RuntimeError(f"randperm: n = {n} is too large for {wanted}, whose integers end at {most}")
+        raise RuntimeError(
+            f"randperm: n = {n} is too large for {wanted}, whose integers end at {most}"
+        )
     order = _stream(generator).permutation(n).astype(wanted, copy=False)
     return _finish(order, device, requires_grad, out, "randperm")
 
@@ -201,7 +207,8 @@ def normal(
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     shapes = [x.array.shape for x in (mean, std) if isinstance(x, Variable)]
     like = mean if isinstance(mean, Variable) else std
-    result = randn(numpy.broadcast_shapes(*shapes), generator=generator, dtype=like.dtype)
+    shape = numpy.broadcast_shapes(*shapes)
+    result = randn(shape, generator=generator, dtype=like.dtype, device=like.device)
     result = add_arrays(mul(result, std), mean).detach()
     return result if out is None else out._assign_out(result, "normal")
 
@@ -279,7 +286,7 @@ def _from_list(numbers, like, shape=None):
     return _finish(array.reshape(like.array.shape if shape is None else shape), like.device, False)
 
 
-# -- in place: torch fills a tensor in the order in which its numbers lie in memory ------------------
+# -- in place: torch fills a tensor in the order in which its numbers lie in memory --------------
 
 
 def _in_memory_order(array, strides):
@@ -382,7 +389,9 @@ def exponential_(input, lambd=1.0, *, generator=None):
 
 def _continuous(name, tensor):
     if not tensor.is_floating_point():
-        raise RuntimeError(f"{name}: a continuous distribution needs a floating dtype, not {tensor.dtype}")
+        raise RuntimeError(
+            f"{name}: a continuous distribution needs a floating dtype, not {tensor.dtype}"
+        )
 
 
 def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
@@ -419,8 +428,8 @@ def geometric_(input, p, *, generator=None):
 def keep_mask(shape, p, dtype, xp):
     """A dropout mask of 0 and 1: each place is kept with probability 1 - p.
 
-    Each place uses 16 bits of the default generator's stream, so p is rounded to a multiple of 2^-16
-    and the masks, unlike everything else here, are not torch's.
+    Each place uses 16 bits of the default generator's stream, so p is rounded to a multiple of
+    2^-16 and the masks, unlike everything else here, are not torch's.
     """
     count = math.prod(shape)
     halves = default_generator.words((count + 1) // 2).astype(numpy.uint32).view(numpy.uint16)
