@@ -1,30 +1,149 @@
-"""minigrad: tensors, automatic differentiation and neural networks under PyTorch's names."""
+"""minigrad: tensors, automatic differentiation and neural networks under PyTorch's names.
+
+`import minigrad as torch` runs PyTorch tutorial code. To read it: `op.py` says how an operation is
+declared, `engine.py` how gradients flow back, and `ops/` holds the operations themselves.
+"""
 
 import warnings as _warnings
 
-# numpy speaks up where torch is silent (log of 0, overflow in exp); only within this package.
+# NumPy warns where torch is silent (log(0), overflow in exp); here it need not.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
 from . import dtypes, ops
 from .backend import device
 from .dtypes import (
-    can_cast, dtype, finfo, float16, float32, float64, get_default_dtype, iinfo, int8, int16, int32, int64, promote_types, set_default_dtype, uint8, uint16, uint32, uint64, half, double, short, int, long, float, bool,
+    bool,
+    can_cast,
+    double,
+    dtype,
+    finfo,
+    float,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    iinfo,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )
-from .engine import *
-from .engine import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .engine import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .generator import Generator
+from .legacy import TYPES as _LEGACY_TYPES
+from .printing import get_printoptions, set_printoptions
 from .size import Size
 from .tensor import Tensor
-from . import methods
-globals().update(ops.public_functions())
-import importlib as _i
-for _n in "autograd nn optim utils random linalg special text train".split():
-    try: globals()[_n] = _i.import_module("minigrad." + _n)
-    except ModuleNotFoundError as _e: print("DEV: minigrad", _n, "missing:", _e)
-try:
-    from .random import manual_seed, seed, initial_seed, get_rng_state, set_rng_state, default_generator
-    from .generator import Generator
-except ImportError: pass
-try:
-    from .printing import set_printoptions
-    from .serialization import save, load
-except ImportError: pass
+
+globals().update(_LEGACY_TYPES)
+
+from . import methods  # gives Tensor its methods
+from . import autograd, cuda, linalg, nn, optim, random, special, testing, utils
+from .nn.functional import (
+    alpha_dropout,
+    avg_pool1d,
+    batch_norm,
+    bilinear,
+    binary_cross_entropy_with_logits,
+    celu,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    cosine_embedding_loss,
+    cosine_similarity,
+    ctc_loss,
+    dropout,
+    embedding,
+    embedding_bag,
+    group_norm,
+    hardshrink,
+    hinge_embedding_loss,
+    instance_norm,
+    kl_div,
+    layer_norm,
+    margin_ranking_loss,
+    max_pool1d,
+    max_pool2d,
+    pairwise_distance,
+    poisson_nll_loss,
+    relu_,
+    rms_norm,
+    rrelu,
+    selu,
+    threshold,
+    triplet_margin_loss,
+)
+from .ops.activation import log_softmax, prelu, relu, softmax
+from .ops.compare import *
+from .ops.creation import *
+from .ops.decompose import *
+from .ops.elementwise import *
+from .ops.index import *
+from .ops.linalg import *
+from .ops.random import *
+from .ops.reduce import *
+from .ops.shape import *
+from .ops.sorting import *
+from .ops.special import *
+from .random import (
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .serialization import load, save
+
+__version__ = "0.1.0"
+strided = "torch.strided"
+contiguous_format = "torch.contiguous_format"
+preserve_format = "torch.preserve_format"
+from math import e, inf, nan, pi
+
+
+def result_type(tensor1, tensor2) -> dtype:
+    """The dtype of an operation on these two tensors or numbers."""
+    operands = [getattr(x, "array", x) for x in (tensor1, tensor2)]
+    return dtypes.from_numpy(dtypes.common(operands))
+
+
+from .threads import get_num_threads, set_num_threads
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False) -> None:
+    """Accepted: every operation gives the same result on every run anyway."""
+
+
+def are_deterministic_algorithms_enabled():
+    """True: every operation gives the same result on every run."""
+    return True
+
+
+def set_default_device(device_) -> None:
+    """Only the CPU can be the default; ask for others with `device=` or `.to()`."""
+    if device(device_).type != "cpu":
+        raise NotImplementedError("set_default_device: only 'cpu'; use .to('cuda')")
+
+
+def __getattr__(name):
+    if name == "bfloat16":
+        return dtypes.bfloat16
+    raise AttributeError(f"module 'minigrad' has no attribute '{name}'")

@@ -5,8 +5,8 @@ NumPy runs it. What makes the numbers equal torch's is how draws become numbers,
 
 uniform   float32: the low 24 bits of a draw / 2^24; float64: the low 53 bits of two draws / 2^53
 integers  draw mod range (two draws where the range reaches 2^28)
-normal    Box-Muller: r = sqrt(-2 log(1 - u)), angle 2 pi v gives r cos and r sin. 16 numbers or more
-          are made in blocks of 16 (8 u's, then 8 v's); fewer one by one in float64
+normal    Box-Muller: r = sqrt(-2 log(1 - u)), angle 2 pi v gives r cos and r sin. From 16 on
+          in blocks of 16 (8 u's, then 8 v's); fewer are made one by one in float64
 permute   Fisher-Yates with draw mod (n - i)
 
 On Intel processors torch leaves bernoulli_(p) and exponential_() to Intel's MKL, whose streams

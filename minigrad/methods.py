@@ -1,6 +1,6 @@
 """The tables that make Tensor's methods out of the operations, and `add_` out of `add`."""
 
-from . import ops
+from . import dtypes, ops
 from .tensor import Tensor
 
 # Functions whose first parameter is the tensor: they become methods as they are.
@@ -23,7 +23,7 @@ quantile rad2deg ravel reciprocal remainder repeat repeat_interleave reshape res
 round rsqrt scatter scatter_add scatter_reduce select sgn sigmoid sign signbit sin sinc sinh slogdet
 sort split sqrt square squeeze std sub subtract sum swapaxes swapdims t take take_along_dim tan tanh
 tensor_split tile topk trace transpose tril triu true_divide trunc unbind unflatten unfold unique
-unique_consecutive unsqueeze var vdot view view_as vsplit where xlogy
+unique_consecutive unsqueeze var vdot view view_as vsplit xlogy
 new_empty new_full new_ones new_tensor new_zeros
 softmax log_softmax relu
 uniform_ normal_ random_ bernoulli_ exponential_ log_normal_ cauchy_ geometric_
@@ -105,7 +105,7 @@ def _reshaped_in_place(name, function):
 
 def _cast(name, dtype_name):
     def method(self, memory_format=None):
-        return self.to(getattr(ops.dtypes, dtype_name))
+        return self.to(getattr(dtypes, dtype_name))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"The numbers as {dtype_name}; the tensor itself if they are already."
@@ -115,7 +115,6 @@ def _cast(name, dtype_name):
 def bind() -> None:
     """Give Tensor its methods; called once, when minigrad is imported."""
     functions = ops.public_functions()
-    import collections; functions = collections.defaultdict(lambda: None, functions)  # DEV
     for name in METHODS:
         if name not in Tensor.__dict__:
             setattr(Tensor, name, functions[name])
@@ -126,7 +125,9 @@ def bind() -> None:
     for name, dtype_name in CASTS.items():
         setattr(Tensor, name, _cast(name, dtype_name))
     Tensor.__getitem__ = ops.index.getitem
+    # torch's functions of these names take the tensor second
     Tensor.polygamma = lambda self, n: functions["polygamma"](n, self)
+    Tensor.where = lambda self, condition, other: functions["where"](condition, self, other)
     for operator, name in OPERATORS.items():
         setattr(Tensor, operator, getattr(Tensor, name))
 

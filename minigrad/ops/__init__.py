@@ -1,12 +1,46 @@
 """The operations: forward and gradient side by side, one family a file."""
-import importlib
-from .. import dtypes
-MODULES = []
-for _n in "axes elementwise compare reduce special shape index linalg sorting creation random activation norm pad conv pool embedding loss attention".split():
-    try:
-        globals()[_n] = importlib.import_module("." + _n, __name__)
-        MODULES.append(globals()[_n])
-    except ModuleNotFoundError as e:
-        if _n not in str(e): raise
-def public_functions():
-    return {n: getattr(m, n) for m in MODULES for n in getattr(m, "__all__", ())}
+
+from . import (
+    activation,
+    attention,
+    axes,
+    compare,
+    conv,
+    creation,
+    decompose,
+    elementwise,
+    embedding,
+    index,
+    linalg,
+    loss,
+    norm,
+    pad,
+    pool,
+    random,
+    reduce,
+    shape,
+    sorting,
+    special,
+)
+
+# Modules whose `__all__` are functions of the top level, torch.<name>; those of the others are
+# found under nn.functional.
+TOP_LEVEL = (
+    activation,
+    compare,
+    creation,
+    decompose,
+    elementwise,
+    index,
+    linalg,
+    random,
+    reduce,
+    shape,
+    sorting,
+    special,
+)
+
+
+def public_functions() -> dict:
+    """Every public function of the top level, by name."""
+    return {name: getattr(module, name) for module in TOP_LEVEL for name in module.__all__}
