@@ -2,18 +2,19 @@
 
 import contextlib
 import os
-import tempfile
-from pathlib import Path
 
 
 @contextlib.contextmanager
 def atomic(path, mode: str = "wb"):
     """A file to write to that takes its place at `path` only when the block ends without an error."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"can't write {path}: the folder {path.parent} does not exist")
+    import tempfile  # slow to import, and most programs write no file
+
+    folder, name = os.path.split(os.fspath(path))
+    folder = folder or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"can't write {path}: the folder {folder} does not exist")
     encoding = None if "b" in mode else "utf-8"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     try:
         with open(handle, mode, encoding=encoding) as file:
             yield file

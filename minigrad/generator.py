@@ -14,7 +14,7 @@ differ; elsewhere, and for all other functions everywhere, the numbers here are 
 """
 
 import math
-import secrets
+import os
 import struct
 
 import numpy
@@ -50,7 +50,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start a stream from a seed that the operating system chooses, and return the seed."""
-        seed = secrets.randbits(64)
+        seed = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(seed)
         return seed
 

@@ -7,7 +7,7 @@ at most 80 columns wide, with `...` in the middle of dimensions when there are o
 
 import contextlib
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy
 
@@ -15,8 +15,7 @@ from . import dtypes
 from .backend import CPU, to_device
 
 
-@dataclass(frozen=True)
-class _Options:
+class _Options(NamedTuple):
     precision: int = 4
     threshold: float = 1000
     edgeitems: int = 3
@@ -56,12 +55,12 @@ def set_printoptions(
         "linewidth": linewidth,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    _options = replace(_options, **changes, sci_mode=sci_mode)
+    _options = _options._replace(**changes, sci_mode=sci_mode)
 
 
 def get_printoptions() -> dict:
     """The print options in force, by name."""
-    return dict(_options.__dict__)
+    return _options._asdict()
 
 
 @contextlib.contextmanager

@@ -11,10 +11,7 @@ import os
 import pickle
 import struct
 import sys
-import zipfile
-import zlib
 from collections import Counter, OrderedDict, defaultdict
-from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy
@@ -182,14 +179,21 @@ def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_seriali
     writer.dump(obj)
     if is_path:
         with atomic(f) as file:
-            _write_zip(file, Path(f).stem or "archive", buffer.getvalue(), writer.memories)
+            _write_zip(file, _stem(f), buffer.getvalue(), writer.memories)
     else:
         whole = io.BytesIO()
         _write_zip(whole, "archive", buffer.getvalue(), writer.memories)
         f.write(whole.getvalue())
 
 
+def _stem(path):
+    """The name of a file without folder and ending: the folder inside the archive."""
+    return os.path.splitext(os.path.basename(os.fspath(path)))[0] or "archive"
+
+
 def _write_zip(file, root, pickled, memories):
+    import zipfile  # slow to import, and most programs write no checkpoint
+
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{root}/data.pkl", pickled)
         archive.writestr(f"{root}/byteorder", sys.byteorder)
@@ -383,6 +387,9 @@ def _load(file, name, map_location):
 
 
 def _load_zip(file, reader):
+    import zipfile
+    import zlib
+
     try:
         archive = zipfile.ZipFile(file)
         names = archive.namelist()
@@ -510,7 +517,8 @@ def save_safetensors(tensors: dict[str, Tensor], path, metadata: dict[str, str] 
 
 def load_safetensors(path, with_metadata: bool = False):
     """The named tensors of a safetensors file (and its metadata, if asked for)."""
-    tensors, metadata = _parse_safetensors(Path(path).read_bytes(), path)
+    with open(path, "rb") as file:
+        tensors, metadata = _parse_safetensors(file.read(), path)
     return (tensors, metadata) if with_metadata else tensors
 
 

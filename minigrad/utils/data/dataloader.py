@@ -1,7 +1,6 @@
 """DataLoader: batches of a data set, in order or shuffled, made here or in worker processes."""
 
 import itertools
-import multiprocessing
 import queue
 import time
 import warnings
@@ -162,6 +161,8 @@ class _Pool:
     """The worker processes of a loader; tasks go round them in turn, results come back in order."""
 
     def __init__(self, loader, seed):
+        import multiprocessing  # slow to import, and most loaders have no workers
+
         context = loader.multiprocessing_context
         if context is None or isinstance(context, str):
             context = multiprocessing.get_context(context)

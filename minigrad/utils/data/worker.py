@@ -3,7 +3,7 @@
 import pickle
 import random
 import traceback
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy
 
@@ -12,8 +12,7 @@ from ...generator import default_generator
 _info = None
 
 
-@dataclass
-class WorkerInfo:
+class WorkerInfo(NamedTuple):
     """Which worker this process is: its number, how many there are, its seed, its data set."""
 
     id: int
@@ -27,8 +26,7 @@ def get_worker_info() -> WorkerInfo | None:
     return _info
 
 
-@dataclass
-class Failure:
+class Failure(NamedTuple):
     """An exception on its way from a worker to the loader."""
 
     error: BaseException
