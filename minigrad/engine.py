@@ -64,7 +64,7 @@ class no_grad(_GradMode):
     """Inside, nothing is recorded: `with no_grad():` or `@no_grad()`."""
 
     def __new__(cls, function=None):
-        self = super().__new__(cls)
+        self = object.__new__(cls)
         if function is None:
             return self
         self.__init__()
