@@ -275,12 +275,16 @@ def test_a_generator_leaves_the_default_stream_alone():
     assert minigrad.equal(minigrad.rand(4), first)
 
 
-@pytest.mark.parametrize("duplicate", [Generator.clone_state, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
+@pytest.mark.parametrize(
+    "duplicate", [Generator.clone_state, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))]
+)
 def test_a_copied_generator_goes_on_alike(duplicate):
     generator = minigrad.Generator().manual_seed(5)
     minigrad.randn(3, generator=generator)
     other = duplicate(generator)
-    assert minigrad.equal(minigrad.randn(3, generator=generator), minigrad.randn(3, generator=other))
+    assert minigrad.equal(
+        minigrad.randn(3, generator=generator), minigrad.randn(3, generator=other)
+    )
     assert other.initial_seed() == 5
 
 
