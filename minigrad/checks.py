@@ -130,8 +130,7 @@ class Case:
         """The same case with `change` applied to each of its arrays."""
         arguments = [change(x) if isinstance(x, numpy.ndarray) else x for x in self.arguments]
         options = {
-            key: change(x) if isinstance(x, numpy.ndarray) else x
-            for key, x in self.options.items()
+            key: change(x) if isinstance(x, numpy.ndarray) else x for key, x in self.options.items()
         }
         return Case(self.function, [*arguments, options], self.where)
 
@@ -211,9 +210,7 @@ def compare_slopes(function, arrays, rng):
     The slope along v is (8 (f(x+h v) - f(x-h v)) - (f(x+2h v) - f(x-2h v))) / 12 h, right to h^4.
     """
     here = _values(function(*map(wrap, arrays), record=False))
-    us = [
-        numpy.where(numpy.isfinite(y), _random_signs(rng, y.shape, 0.5, 1.5), 0) for y in here
-    ]
+    us = [numpy.where(numpy.isfinite(y), _random_signs(rng, y.shape, 0.5, 1.5), 0) for y in here]
     xs = _leaves(arrays)
     gradients = _values(_backward(function(*xs), xs, [wrap(u.copy()) for u in us]))
     size_of_outputs = sum(float(abs(u * _finite(y)).sum()) for u, y in zip(us, here, strict=True))

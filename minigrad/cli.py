@@ -30,7 +30,8 @@ def _app():
     def train(
         model: str = typer.Argument("textcnn", help="which model: textcnn"),
         data: str = typer.Option(
-            "auto", help="mr, trec, sst2, sst5, subj, imdb, movie_reviews; auto: mr if it is at hand"
+            "auto",
+            help="mr, trec, sst2, sst5, subj, imdb, movie_reviews; auto: mr if it is at hand",
         ),
         out: Path = typer.Option(Path("runs/textcnn"), help="the folder for model, plots, report"),
         epochs: int = typer.Option(12, min=1, help="at most so many epochs"),
@@ -80,7 +81,9 @@ def _app():
         (out / "report.txt").write_text(result.report + "\n", encoding="utf-8")
         console.print(f"\nBest epoch: {history.best.number}. On the test set:\n")
         console.print(result.report, highlight=False)
-        console.print(f"\ntest accuracy [bold]{result.test_accuracy:.2%}[/]; all of it is in {out}/")
+        console.print(
+            f"\ntest accuracy [bold]{result.test_accuracy:.2%}[/]; all of it is in {out}/"
+        )
         console.print(f'Try: minigrad predict --model {out} "a warm and funny film"')
 
     @app.command()

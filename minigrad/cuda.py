@@ -3,7 +3,14 @@
 from .backend import cuda_is_available as is_available
 from .backend import require_cupy
 
-__all__ = ["current_device", "device_count", "empty_cache", "is_available", "manual_seed_all", "synchronize"]
+__all__ = [
+    "current_device",
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "manual_seed_all",
+    "synchronize",
+]
 
 
 def device_count() -> int:

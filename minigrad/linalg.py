@@ -104,7 +104,7 @@ def matrix_rank(A, *, tol=None):
     if tol is None:
         xp = array_module(s)
         tol = s.max(-1, keepdims=True) * max(A.array.shape[-2:]) * xp.finfo(s.dtype).eps
-    return wrap((s > tol).sum(-1).astype("int64"))
+    return wrap(array_module(s).asarray((s > tol).sum(-1), "int64"))
 
 
 def multi_dot(tensors):
@@ -120,7 +120,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False):
     if ord in (2, -2, "nuc"):
         values = svdvals(A.movedim((rows, columns), (-2, -1)))
         found = values.sum(-1) if ord == "nuc" else (amax if ord == 2 else amin)(values, -1)
-        return found.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else found
+        return (
+            found.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else found
+        )
     if abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     summed, other = (rows, columns) if abs(ord) == 1 else (columns, rows)

@@ -257,7 +257,13 @@ class Op:
         arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
         plan = self.plans.get(mask) or self._plan(mask, len(inputs))
         return self._record(
-            plan, inputs, arrays, options, out.array, (out._version,), ((out.shape, out.array.dtype),)
+            plan,
+            inputs,
+            arrays,
+            options,
+            out.array,
+            (out._version,),
+            ((out.shape, out.array.dtype),),
         )
 
     def _record(self, plan, inputs, arrays, options, out, out_versions, outputs):
@@ -575,9 +581,7 @@ def _as_operand(op, xp, x):
             f"{op.name}: expected all tensors to be on the same device, but found cuda and cpu; "
             "move one with .to(device)"
         )
-    raise TypeError(
-        f"{op.name}(): argument must be Tensor or Number, not {type(x).__name__}"
-    )
+    raise TypeError(f"{op.name}(): argument must be Tensor or Number, not {type(x).__name__}")
 
 
 def tie(tensor_type):

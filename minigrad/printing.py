@@ -1,8 +1,9 @@
 """How a tensor prints: the same text as torch, to the last space.
 
-All numbers of one tensor share a format. A first pass finds it (integers print as `3.`, a wide range
-as `1.0000e-05`, else four decimals, padded to one width); a second lays them out in nested brackets,
-at most 80 columns wide, with `...` in the middle of dimensions when there are over 1,000 numbers.
+All numbers of one tensor share a format. A first pass finds it (integers print as `3.`, a wide
+range as `1.0000e-05`, else four decimals, padded to one width); a second lays them out in nested
+brackets, at most 80 columns wide, with `...` in the middle of dimensions when there are over 1,000
+numbers.
 """
 
 import contextlib
@@ -46,7 +47,9 @@ def set_printoptions(
             "full": _Options(threshold=math.inf),
         }
         if profile not in profiles:
-            raise ValueError(f"set_printoptions: no profile '{profile}'; there are {list(profiles)}")
+            raise ValueError(
+                f"set_printoptions: no profile '{profile}'; there are {list(profiles)}"
+            )
         _options = profiles[profile]
     given = {
         "precision": precision,
@@ -76,7 +79,7 @@ def printoptions(**options):
 
 
 class _Formatter:
-    """The one format that all numbers of a tensor share."""
+    """The one format that all numbers of a tensor share, found from those finite and not 0."""
 
     def __init__(self, numbers: numpy.ndarray):
         self.floating = numbers.dtype.kind in "fV"
@@ -84,31 +87,22 @@ class _Formatter:
         self.scientific = False
         self.width = 1
         flat = numbers.reshape(-1)
-        if not self.floating:
-            self.width = max((len(f"{value}") for value in flat.tolist()), default=1)
-            return
-        flat = flat.astype(numpy.float64)
-        finite = numpy.abs(flat[numpy.isfinite(flat) & (flat != 0)])
-        if finite.size == 0:
-            # nothing to measure: zeros print as `0.`, nan and inf as themselves
-            texts = [self.text(v) for v in flat.tolist() if math.isfinite(v)] or [""]
-            self._fit(flat, texts)
-            return
-        smallest, largest = float(finite.min()), float(finite.max())
-        self.integers = bool((finite == numpy.ceil(finite)).all())
-        wide = largest / smallest > 1000.0 or largest > 1.0e8
-        self.scientific = wide if self.integers else wide or smallest < 1.0e-4
-        if _options.sci_mode is not None:
-            self.scientific = _options.sci_mode
-        elif self.integers and not self.scientific:
-            self.scientific = False
-        whole = [v for v in flat.tolist() if math.isfinite(v) and v != 0]
-        self._fit(flat, [self.text(v) for v in whole])
-
-    def _fit(self, flat, texts):
-        self.width = max([1, *map(len, texts)])
-        if self.integers and not self.scientific and not numpy.isfinite(flat).all():
-            self.width = max(self.width, max(len(_nonfinite(v)) for v in flat.tolist() if not math.isfinite(v)))
+        if self.floating:
+            flat = flat.astype(numpy.float64)
+            flat = flat[numpy.isfinite(flat) & (flat != 0)]
+            if flat.size == 0:
+                return
+            size = numpy.abs(flat)
+            smallest, largest = float(size.min()), float(size.max())
+            self.integers = bool((flat == numpy.ceil(flat)).all())
+            self.scientific = (
+                largest / smallest > 1000.0
+                or largest > 1.0e8
+                or (smallest < 1.0e-4 and not self.integers)
+            )
+            if _options.sci_mode is not None:
+                self.scientific = _options.sci_mode
+        self.width = max((len(self.text(value)) for value in flat.tolist()), default=1)
 
     def text(self, value) -> str:
         """The number without padding."""
@@ -170,7 +164,8 @@ def _lay_out(array, indent, abbreviate, show) -> str:
 
 def tensor_repr(tensor) -> str:
     """The text that `print(tensor)` shows."""
-    prefix = "tensor("
+    kinds = [kind.__name__ for kind in type(tensor).__mro__]
+    prefix = ("tensor" if kinds[0] in ("Tensor", "Parameter") else kinds[0]) + "("
     array = to_device(tensor.array, CPU)
     suffixes = []
     if tensor.device != CPU:
@@ -179,25 +174,27 @@ def tensor_repr(tensor) -> str:
     usual = dtype in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
     if array.size == 0:
         contents = "[]"
+        usual = dtype is dtypes.get_default_dtype()
         if array.ndim != 1:
             suffixes.append(f"size={tuple(array.shape)}")
-        if dtype is not dtypes.get_default_dtype():
-            suffixes.append(f"dtype={dtype}")
     else:
         abbreviate = array.size > _options.threshold
-        show = _Formatter(_shortened(array) if abbreviate else array)
-        if not usual:
-            suffixes.append(f"dtype={dtype}")
-        contents = _lay_out(array, len(prefix), abbreviate, show)
+        if _options.edgeitems == 0:
+            suffixes.append(f"size={tuple(array.shape)}")
+        if abbreviate and _options.edgeitems == 0:
+            contents = "[...]"
+        else:
+            show = _Formatter(_shortened(array) if abbreviate else array)
+            contents = _lay_out(array, len(prefix), abbreviate, show)
+    if not usual:
+        suffixes.append(f"dtype={dtype}")
     node = tensor.grad_fn
     if node is not None:
         suffixes.append(f"grad_fn=<{node.name()}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     text = _append(prefix + contents, suffixes, len(prefix))
-    if type(tensor).__name__ == "Parameter":
-        return "Parameter containing:\n" + text
-    return text
+    return "Parameter containing:\n" + text if "Parameter" in kinds else text
 
 
 def _append(text, suffixes, indent) -> str:
@@ -214,9 +211,7 @@ def _append(text, suffixes, indent) -> str:
 
 
 def format_tensor(tensor, spec: str) -> str:
-    """`f"{x:.3f}"` formats the number in a 0-d tensor; without a spec, any tensor prints as itself."""
-    if tensor.array.ndim == 0 and not tensor.requires_grad and type(tensor).__name__ == "Tensor":
-        return format(tensor.item(), spec)
-    if tensor.array.ndim == 0 and spec:
+    """`f"{x:.3f}"` formats the number in a 0-d tensor; any other prints as itself, without a spec."""
+    if tensor.array.ndim == 0 and type(tensor).__name__ == "Tensor":
         return format(tensor.item(), spec)
     return object.__format__(tensor, spec)

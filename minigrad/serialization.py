@@ -159,10 +159,14 @@ def _check(obj, path, seen):
         remedy = "save its state_dict(), and build the object anew before load_state_dict()"
     elif isinstance(obj, numpy.ndarray):
         remedy = "wrap it with from_numpy()"
-    raise TypeError(f"save: {path} is a {type(obj).__name__}, which would need code to load; {remedy}")
+    raise TypeError(
+        f"save: {path} is a {type(obj).__name__}, which would need code to load; {remedy}"
+    )
 
 
-def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True) -> None:
+def save(
+    obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True
+) -> None:
     """Write tensors, and containers of them, to a path or a file, as torch.save does.
 
     torch.load(f, weights_only=True) reads the result. A path that ends in .safetensors takes a flat
@@ -395,22 +399,32 @@ def _load_zip(file, reader):
         names = archive.namelist()
         pickles = [n for n in names if n.endswith("/data.pkl") or n == "data.pkl"]
         if len(pickles) != 1:
-            raise RuntimeError(f"load: {reader.name} is a zip file, but not a checkpoint (no data.pkl)")
+            raise RuntimeError(
+                f"load: {reader.name} is a zip file, but not a checkpoint (no data.pkl)"
+            )
         root = pickles[0][: -len("data.pkl")]
-        order = archive.read(f"{root}byteorder").decode() if f"{root}byteorder" in names else "little"
+        order = (
+            archive.read(f"{root}byteorder").decode() if f"{root}byteorder" in names else "little"
+        )
         sizes = {info.filename: info for info in archive.infolist()}
         loaded: dict[str, _Loaded] = {}
 
         def memory(pid):
             if type(pid) is not tuple or len(pid) != 5 or pid[0] != "storage":
-                raise UnpicklingError(f"load: {reader.name} refers to something other than a storage")
+                raise UnpicklingError(
+                    f"load: {reader.name} refers to something other than a storage"
+                )
             _, kind, key, where, count = pid
             if not isinstance(kind, _StorageKind) or type(key) is not str or type(count) is not int:
                 raise UnpicklingError(f"load: {reader.name} has a storage of unknown type")
             if key not in loaded:
                 info = sizes.get(f"{root}data/{key}")
                 wanted = count * kind.dtype.itemsize
-                if info is None or info.compress_type != zipfile.ZIP_STORED or info.file_size != wanted:
+                if (
+                    info is None
+                    or info.compress_type != zipfile.ZIP_STORED
+                    or info.file_size != wanted
+                ):
                     got = "is missing" if info is None else f"has {info.file_size} bytes"
                     raise RuntimeError(
                         f"load: {reader.name} is corrupt: storage {key} {got}, not {wanted} as its "
@@ -422,7 +436,13 @@ def _load_zip(file, reader):
 
         source = Source(io.BytesIO(archive.read(pickles[0])), reader.name)
         return Machine(source, reader.find, memory, BUILD).run()
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, zlib.error) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        EOFError,
+        NotImplementedError,
+        zlib.error,
+    ) as error:
         raise RuntimeError(f"load: {reader.name} is truncated or corrupt: {error}") from error
     except (KeyError, OSError, struct.error, ValueError) as error:
         raise RuntimeError(f"load: {reader.name} is truncated or corrupt: {error}") from error
@@ -470,7 +490,9 @@ def _load_legacy(file, reader):
     result = Machine(source, reader.find, memory, BUILD).run()
     keys = plain()
     if not isinstance(keys, list) or set(keys) != set(loaded):
-        raise RuntimeError(f"load: {reader.name} is corrupt: its storages are not those it refers to")
+        raise RuntimeError(
+            f"load: {reader.name} is corrupt: its storages are not those it refers to"
+        )
     for key in keys:
         (count,) = struct.unpack("<q", source.read(8, f"the size of storage {key}"))
         flat = loaded[key].flat
@@ -495,7 +517,9 @@ def _safetensors():
     return safetensors
 
 
-def save_safetensors(tensors: dict[str, Tensor], path, metadata: dict[str, str] | None = None) -> None:
+def save_safetensors(
+    tensors: dict[str, Tensor], path, metadata: dict[str, str] | None = None
+) -> None:
     """Write named tensors as a safetensors file, whole or not at all.
 
     Raises TypeError for a value that is not a Tensor or a name that is not text.

@@ -24,7 +24,7 @@ from .ops.elementwise import (
     remainder,
     sub_arrays,
 )
-from .ops.reduce import cast, expand_to, sum_to
+from .ops.reduce import cast, sum_to
 from .printing import format_tensor, tensor_repr
 from .size import Size
 
@@ -232,7 +232,9 @@ class Tensor(Variable):
     def grad(self, value):
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value)}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got {type(value)}"
+                )
             if value.shape != self.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: the tensor has {self.shape}, the "
@@ -477,8 +479,8 @@ class Tensor(Variable):
         """Change the shape in place, keeping the numbers in order as far as they go."""
         sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
         xp = array_module(self.array)
-        self.array = xp.resize(self.array, sizes) if self.array.size else xp.empty(
-            sizes, self.array.dtype
+        self.array = (
+            xp.resize(self.array, sizes) if self.array.size else xp.empty(sizes, self.array.dtype)
         )
         return self
 
@@ -529,9 +531,7 @@ class Tensor(Variable):
 
     def __dlpack__(self, **options):
         if self.requires_grad:
-            raise BufferError(
-                "Can't export tensors that require gradient, use tensor.detach()"
-            )
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self):
@@ -615,7 +615,9 @@ class Tensor(Variable):
 
     # -- dtype and device ------------------------------------------------------------------------
 
-    def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
+    def to(
+        self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None
+    ):
         """The tensor in another dtype, on another device, or like another tensor.
 
         The tensor itself where nothing changes and `copy` is not asked for.
@@ -625,9 +627,7 @@ class Tensor(Variable):
                 dtype, device = arg.dtype, arg.device
             elif isinstance(arg, dtypes.dtype):
                 dtype = arg
-            elif isinstance(arg, bool):
-                non_blocking = arg
-            elif arg is not None:
+            elif arg is not None and not isinstance(arg, bool):  # a bool would be non_blocking
                 device = arg
         result = self
         if device is not None and _device(device) != self.device:
@@ -889,7 +889,9 @@ def seed_gradient(tensor, gradient, create_graph):
             )
         gradient = wrap(array_module(tensor.array).ones(tensor.array.shape, tensor.array.dtype))
     elif not isinstance(gradient, Tensor):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        raise TypeError(
+            f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+        )
     elif gradient.shape != tensor.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output has a shape of {gradient.shape} and output has a "
@@ -936,9 +938,7 @@ def follow(x, view):
     return x
 
 
-write_view.vjp(
-    x=lambda g, view: write_view(g, 0, view=view), value=lambda g, view: follow(g, view)
-)
+write_view.vjp(x=lambda g, view: write_view(g, 0, view=view), value=lambda g, view: follow(g, view))
 write_view.samples(
     lambda rand: [
         (rand(3, 4), rand(1, 4), {"view": ((ops.reduce.slice_at, {"dim": 0, "index": 1}, None),)})

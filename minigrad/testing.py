@@ -116,10 +116,7 @@ def _difference(actual, expected, settings, path):
         pairs = [(key, actual[key], expected[key]) for key in actual]
     elif _both(actual, expected, Sequence) and not isinstance(actual, str):
         if len(actual) != len(expected):
-            return (
-                "The length of the sequences mismatch: "
-                f"{len(actual)} != {len(expected)}{where}"
-            )
+            return f"The length of the sequences mismatch: {len(actual)} != {len(expected)}{where}"
         pairs = [(i, *pair) for i, pair in enumerate(zip(actual, expected, strict=True))]
     else:
         problem = _leaf_difference(actual, expected, settings)

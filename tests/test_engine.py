@@ -231,7 +231,9 @@ class TestInPlace:
         y = x.exp()
         loss = y.sum()
         y.mul_(2)
-        with pytest.raises(RuntimeError, match=r"exp saved a tensor of shape \(3,\) at version 0.*clone"):
+        with pytest.raises(
+            RuntimeError, match=r"exp saved a tensor of shape \(3,\) at version 0.*clone"
+        ):
             loss.backward()
 
     def test_a_change_through_a_view_is_noticed(self):
@@ -403,7 +405,9 @@ def test_checkpoint_gives_the_same_gradients_and_masks():
         x.grad = None
         out = run(x)
         out.sum().backward()
-        results.append((out.detach().array, x.grad.array, layer.weight.grad.array, mg.rand(2).array))
+        results.append(
+            (out.detach().array, x.grad.array, layer.weight.grad.array, mg.rand(2).array)
+        )
     for first, second in zip(*results, strict=True):
         assert numpy.array_equal(first, second)
 

@@ -47,7 +47,9 @@ def registry(monkeypatch):
 
 
 def messages(registry, orders=(1, 2)):
-    return [row.message for row in checks.run_checks(registry=registry, orders=orders) if not row.ok]
+    return [
+        row.message for row in checks.run_checks(registry=registry, orders=orders) if not row.ok
+    ]
 
 
 def softmax(xp, x):
@@ -72,7 +74,9 @@ def test_a_slightly_wrong_rule_fails(registry):
     def slightly_wrong(xp, x, y):
         return x * xp.sin(y)
 
-    slightly_wrong.vjp(x=lambda g, y: 1.0001 * g * sin(y), y=lambda g, x, y: g * x * minigrad.cos(y))
+    slightly_wrong.vjp(
+        x=lambda g, y: 1.0001 * g * sin(y), y=lambda g, x, y: g * x * minigrad.cos(y)
+    )
     slightly_wrong.samples(lambda rand: [(rand(3), rand(3))])
     (message,) = messages(registry)
     assert "gradient of input 0, shape (3,)" in message

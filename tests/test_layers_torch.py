@@ -553,9 +553,7 @@ LAYER_OPTIONS = [
 def test_transformer_encoder(options):
     def make(lib):
         layer = lib.nn.TransformerEncoderLayer(**TRANSFORMER, **options)
-        return lib.nn.TransformerEncoder(
-            layer, 2, lib.nn.LayerNorm(8), enable_nested_tensor=False
-        )
+        return lib.nn.TransformerEncoder(layer, 2, lib.nn.LayerNorm(8), enable_nested_tensor=False)
 
     ours, theirs = both(make)
     assert repr(ours) == repr(theirs)

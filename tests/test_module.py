@@ -49,7 +49,9 @@ KEYS = [
 
 def test_assignment_registers():
     net = Net()
-    assert [name for name, _ in net.named_parameters()] == [k for k in KEYS if k not in ("also", "mean")]
+    assert [name for name, _ in net.named_parameters()] == [
+        k for k in KEYS if k not in ("also", "mean")
+    ]
     assert [name for name, _ in net.named_buffers()] == ["mean", "scratch"]
     assert [name for name, _ in net.named_children()] == ["first", "blocks"]
     assert net.first is net._modules["first"]
@@ -161,7 +163,9 @@ def test_messages_are_torch_s():
         kind, text = message(minigrad, action)
         kind_t, text_t = message(torch, action)
         assert kind is kind_t
-        assert text.replace("minigrad.", "torch.") == text_t.replace("torch.Tensor'", "torch.Tensor'")
+        assert text.replace("minigrad.", "torch.") == text_t.replace(
+            "torch.Tensor'", "torch.Tensor'"
+        )
 
 
 def test_non_leaf_parameter():
@@ -508,7 +512,9 @@ def test_hooks_with_kwargs():
     layer.register_forward_pre_hook(
         lambda m, args, kwargs: (args, {"scale": 3 * kwargs["scale"]}), with_kwargs=True
     )
-    layer.register_forward_hook(lambda m, args, kwargs, out: out + kwargs["scale"], with_kwargs=True)
+    layer.register_forward_hook(
+        lambda m, args, kwargs, out: out + kwargs["scale"], with_kwargs=True
+    )
     assert layer(minigrad.ones(1), scale=2).item() == 12
     layer.register_forward_pre_hook(lambda m, args, kwargs: 3, with_kwargs=True)
     with pytest.raises(RuntimeError, match="must return None or a tuple of"):
@@ -652,7 +658,9 @@ def test_sequential():
     part = net[1:]
     assert isinstance(part, nn.Sequential) and list(part._modules) == ["1", "2"]
     named = nn.Sequential(OrderedDict(one=a, two=b))
-    assert named.one is a and named[1] is b and list(named.state_dict()) == ["one.weight", "one.bias"]
+    assert (
+        named.one is a and named[1] is b and list(named.state_dict()) == ["one.weight", "one.bias"]
+    )
     net[1] = nn.Tanh()
     assert isinstance(net[1], nn.Tanh)
     assert net.append(b) is net and len(net) == 4

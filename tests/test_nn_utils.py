@@ -348,7 +348,9 @@ def test_weight_norms_match_torch(make, which):
     for lib in (minigrad, torch):
         lib.manual_seed(3)
         layer = APPLY[which](lib, make(lib))
-        inputs = lib.tensor(values if "Conv" in type(layer).__name__ else values.swapaxes(1, 2).copy())
+        inputs = lib.tensor(
+            values if "Conv" in type(layer).__name__ else values.swapaxes(1, 2).copy()
+        )
         state = {k: v.clone() for k, v in layer.state_dict().items()}
         for _ in range(2):
             layer.zero_grad()

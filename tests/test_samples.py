@@ -38,7 +38,9 @@ def test_wrong_error_samples_are_found(monkeypatch):
     problems = checks.check_errors(strict)
     assert "error sample 0: ValueError expected, nothing was raised" in problems
     assert any(p.startswith("error sample 1: TypeError expected, RuntimeError") for p in problems)
-    assert any(p.startswith("error sample 2") and "does not match 'at least'" in p for p in problems)
+    assert any(
+        p.startswith("error sample 2") and "does not match 'at least'" in p for p in problems
+    )
     assert "error sample 3: an input was changed before the error" in problems
 
 

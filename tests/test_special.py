@@ -22,7 +22,9 @@ def relative(ours, oracle):
         return numpy.where(same, 0, abs(ours - oracle) / abs(oracle))
 
 
-WIDE = numpy.concatenate([rng.uniform(-6, 6, 4000), rng.uniform(-1, 1, 1000), rng.uniform(0, 26, 1000)])
+WIDE = numpy.concatenate(
+    [rng.uniform(-6, 6, 4000), rng.uniform(-1, 1, 1000), rng.uniform(0, 26, 1000)]
+)
 UNIT = numpy.concatenate([rng.uniform(0, 1, 2000), 10 ** rng.uniform(-300, -1, 300)])
 GAMMA = numpy.concatenate(
     [rng.uniform(0, 4, 3000), rng.uniform(0, 170, 1000), 10 ** rng.uniform(-300, 300, 300)]
@@ -79,7 +81,9 @@ def test_functions_of_negative_numbers():
         assert numpy.allclose(values.polygamma(numpy, x, n), recurrence, rtol=1e-9, atol=1e-9)
 
 
-UNARY = "digamma entr erf erfc erfcx erfinv expit gammaln i0 i0e i1 i1e log_ndtr logit ndtr ndtri sinc"
+UNARY = (
+    "digamma entr erf erfc erfcx erfinv expit gammaln i0 i0e i1 i1e log_ndtr logit ndtr ndtri sinc"
+)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -9,7 +9,16 @@ from ..tensor import Tensor
 class FunctionNode(Node):
     """The node that a user-written Function leaves: its rule is the class's `backward`."""
 
-    __slots__ = ("_dirty", "_kinds", "_materialize", "_needs", "_non_differentiable", "_saved", "cls", "extra")
+    __slots__ = (
+        "_dirty",
+        "_kinds",
+        "_materialize",
+        "_needs",
+        "_non_differentiable",
+        "_saved",
+        "cls",
+        "extra",
+    )
 
     def __init__(self, cls):
         self.cls = cls

@@ -21,7 +21,9 @@ def _prepare(inputs, create_graph):
         if not isinstance(x, Tensor):
             raise TypeError(f"input {i} must be a Tensor, not {type(x).__name__}")
     if create_graph:
-        return tuple(x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in inputs), single
+        return tuple(
+            x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in inputs
+        ), single
     return tuple(x.detach().requires_grad_() for x in inputs), single
 
 
@@ -60,7 +62,9 @@ def _grad_or_zeros(outputs, inputs, v, create_graph, strict, name):
     found = (None,) * len(inputs)
     if live:
         ys, gs = zip(*live, strict=True)
-        found = grad(ys, inputs, gs, create_graph=create_graph, retain_graph=True, allow_unused=True)
+        found = grad(
+            ys, inputs, gs, create_graph=create_graph, retain_graph=True, allow_unused=True
+        )
     if strict and None in found:
         raise RuntimeError(f"{name}: the outputs are independent of an input of the function")
     return tuple(zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True))
@@ -97,7 +101,9 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     return _finish(outputs, create_graph, one_out), _finish(pushed, create_graph, one_out)
 
 
-def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, strategy="reverse-mode"):
+def jacobian(
+    func, inputs, create_graph=False, strict=False, vectorize=False, strategy="reverse-mode"
+):
     """All derivatives d output[i] / d input[j], of shape (*output.shape, *input.shape).
 
     Several inputs or outputs give tuples of them, outputs outermost. `vectorize` and `strategy` are
@@ -133,13 +139,27 @@ def _single_number(func, name):
     return checked
 
 
-def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
+def hessian(
+    func,
+    inputs,
+    create_graph=False,
+    strict=False,
+    vectorize=False,
+    outer_jacobian_strategy="reverse-mode",
+):
     """The second derivatives of a function with a single number as its value."""
     one_in = isinstance(inputs, Tensor)
     value = _single_number(func, "hessian")
 
     def gradient(*xs):
-        return _grad_or_zeros((value(*xs),), xs, (wrap(xs[0].array.reshape(-1)[:1].reshape(()) * 0 + 1),), True, strict, "hessian")
+        return _grad_or_zeros(
+            (value(*xs),),
+            xs,
+            (wrap(xs[0].array.reshape(-1)[:1].reshape(()) * 0 + 1),),
+            True,
+            strict,
+            "hessian",
+        )
 
     table = jacobian(gradient, inputs if not one_in else (inputs,), create_graph, False)
     return table[0][0] if one_in else table

@@ -115,7 +115,7 @@ def bilinear(input1, input2, weight, bias=None):
     return out if bias is None else out + bias
 
 
-# -- activations -------------------------------------------------------------------------------------
+# -- activations -----------------------------------------------------------------------------------
 
 
 def _replace(input, result, inplace, name):
@@ -216,7 +216,9 @@ def tanhshrink(input):
 def softshrink(input, lambd=0.5):
     """x moved towards 0 by lambd, 0 within lambd of it."""
     if lambd < 0:
-        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
+        raise RuntimeError(
+            f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}."
+        )
     return shrink(input, lambd=lambd)
 
 
@@ -237,7 +239,9 @@ def hardswish(input, inplace=False):
 
 def threshold(input, threshold, value, inplace=False):
     """x where x > threshold, else value."""
-    return _replace(input, keep_above(input, threshold=threshold, value=value), inplace, "threshold_")
+    return _replace(
+        input, keep_above(input, threshold=threshold, value=value), inplace, "threshold_"
+    )
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
@@ -313,9 +317,7 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError("one_hot: Class values must be non-negative.")
     if num_classes == -1:
         if classes.size == 0:
-            raise RuntimeError(
-                "one_hot: Can not infer total number of classes from empty tensor."
-            )
+            raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")
         num_classes = int(classes.max()) + 1
     elif classes.size and classes.max() >= num_classes:
         raise RuntimeError(
@@ -326,7 +328,7 @@ def one_hot(tensor, num_classes=-1):
     return wrap((classes[..., None] == xp.arange(num_classes)).astype("int64"))
 
 
-# -- dropout -----------------------------------------------------------------------------------------
+# -- dropout ---------------------------------------------------------------------------------------
 
 
 def _check_p(name, p):
@@ -392,7 +394,7 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     return _replace(input, out, inplace and training, "feature_alpha_dropout_")
 
 
-# -- normalisation -----------------------------------------------------------------------------------
+# -- normalisation ---------------------------------------------------------------------------------
 
 
 def _scale_and_shift(out, weight, bias):
@@ -503,8 +505,7 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if math.prod(shape[2:]) == 1:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     dim = tuple(range(2, len(shape)))
     out, mean, rstd = standardise(input, dim=dim, eps=eps)
@@ -529,7 +530,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return result if out is None else out._assign_out(result, "normalize")
 
 
-# -- multi-head attention ----------------------------------------------------------------------------
+# -- multi-head attention --------------------------------------------------------------------------
 
 
 def _additive(mask, name, like):
@@ -537,7 +538,9 @@ def _additive(mask, name, like):
     if mask is None or mask.array.dtype.kind in "fV":
         return mask
     if mask.array.dtype.kind != "b":
-        raise AssertionError(f"only bool and floating types of {name} are supported, not {mask.dtype}")
+        raise AssertionError(
+            f"only bool and floating types of {name} are supported, not {mask.dtype}"
+        )
     blocked = zeros(mask.shape, dtype=like.dtype)
     blocked.array[mask.array] = -math.inf
     return blocked
@@ -572,7 +575,9 @@ def multi_head_attention_forward(
     target, batch, width = query.array.shape
     source = key.array.shape[0]
     if width != embed_dim_to_check:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}")
+        raise AssertionError(
+            f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}"
+        )
     head = width // num_heads
     if head * num_heads != width:
         raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
@@ -622,7 +627,8 @@ def multi_head_attention_forward(
         extra += 1
     # (T, N, E) -> (N, heads, T, head)
     q, k, v = (
-        reshape(x, (x.array.shape[0], batch, num_heads, head)).permute(1, 2, 0, 3) for x in (q, k, v)
+        reshape(x, (x.array.shape[0], batch, num_heads, head)).permute(1, 2, 0, 3)
+        for x in (q, k, v)
     )
     if add_zero_attn:
         nothing = zeros(batch, num_heads, 1, head, dtype=q.dtype, device=q.device)
@@ -645,7 +651,7 @@ def multi_head_attention_forward(
     return (out, shown) if batched else (out.squeeze(1), shown.squeeze(0))
 
 
-# -- in-place names ----------------------------------------------------------------------------------
+# -- in-place names --------------------------------------------------------------------------------
 
 
 def relu_(input):

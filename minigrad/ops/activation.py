@@ -84,9 +84,7 @@ def hard_swish(xp, x):
     return x * xp.clip(x / 6 + 0.5, 0, 1)
 
 
-hard_swish.vjp(
-    x=lambda g, x: choose(x <= -3, 0, choose(x < 3, g * (x / 3 + 0.5), g))
-)
+hard_swish.vjp(x=lambda g, x: choose(x <= -3, 0, choose(x < 3, g * (x / 3 + 0.5), g)))
 
 relu.samples(lambda rand: [(rand(3, 4),), (rand(),), (rand(0, 2),)])
 leaky.samples(lambda rand: [(rand(3, 4), {"slope": 0.01}), (rand(), {"slope": 0.2})])
@@ -149,10 +147,12 @@ def gelu_exact(xp, x):
 
 
 gelu_exact.vjp(
-    x=lambda g, x: g
-    * (
-        0.5 * (1 + erf(x * math.sqrt(0.5)))
-        + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    x=lambda g, x: (
+        g
+        * (
+            0.5 * (1 + erf(x * math.sqrt(0.5)))
+            + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        )
     )
 )
 gelu_exact.samples(lambda rand: [(rand(3, 4),), (rand(),)])
@@ -268,9 +268,7 @@ def log_softmax_along(xp, x, *, dim):
     return shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
 
 
-log_softmax_along.vjp(
-    x=lambda g, out, dim: g - exp(out) * reduce_sum(g, dim=(dim,), keepdim=True)
-)
+log_softmax_along.vjp(x=lambda g, out, dim: g - exp(out) * reduce_sum(g, dim=(dim,), keepdim=True))
 for op in (softmax_along, log_softmax_along):
     op.samples(
         lambda rand: [
@@ -287,7 +285,7 @@ def _softmax(name, op, input, dim, dtype):
         input = cast(input, dtype=to_numpy(dtype))
     if input.array.dtype.kind not in "fV":
         raise RuntimeError(
-            f'"{name}" not implemented for \'{input.dtype}\': convert with .float() first'
+            f"\"{name}\" not implemented for '{input.dtype}': convert with .float() first"
         )
     dim = one_axis(name, dim, input.array.ndim)
     if input.array.ndim == 0:

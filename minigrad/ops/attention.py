@@ -111,4 +111,3 @@ def _share_heads(x, query):
             f"scaled_dot_product_attention: {wanted} query heads can't share {heads} key/value heads"
         )
     return x if heads == wanted else repeat_interleave(x, wanted // heads, dim=-3)
-

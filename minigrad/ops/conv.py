@@ -68,9 +68,7 @@ def convolve(xp, x, w, bias, *, stride, padding, dilation, groups):
     kernel = w.shape[2:]
     outs = []
     for x_part, w_part in zip(_per_group(groups, x), _per_group(groups, w, 0), strict=True):
-        windows, count = _windows(
-            xp, _channels_last(xp, x_part, padding), kernel, stride, dilation
-        )
+        windows, count = _windows(xp, _channels_last(xp, x_part, padding), kernel, stride, dilation)
         columns = windows.reshape(x.shape[0] * math.prod(count), math.prod(w_part.shape[1:]))
         outs.append(columns @ _weight_matrix(xp, w_part))
     out = outs[0] if groups == 1 else xp.concatenate(outs, -1)
@@ -106,12 +104,12 @@ def correlate(xp, g, x, *, kernel, stride, padding, dilation, groups):
     """The gradient for w, (O, C / groups, *kernel), from that of the output, g (B, O, *T)."""
     outs = []
     for g_part, x_part in zip(_per_group(groups, g), _per_group(groups, x), strict=True):
-        windows, count = _windows(
-            xp, _channels_last(xp, x_part, padding), kernel, stride, dilation
-        )
+        windows, count = _windows(xp, _channels_last(xp, x_part, padding), kernel, stride, dilation)
         # a stride may leave numbers at the end that no window of g reaches
         windows = windows[(slice(None), *(slice(n) for n in g.shape[2:]))]
-        columns = windows.reshape(x.shape[0] * math.prod(g.shape[2:]), math.prod(kernel) * x_part.shape[1])
+        columns = windows.reshape(
+            x.shape[0] * math.prod(g.shape[2:]), math.prod(kernel) * x_part.shape[1]
+        )
         weights = _rows(xp, g_part).T @ columns
         weights = weights.reshape(g_part.shape[1], *kernel, x_part.shape[1])
         outs.append(xp.moveaxis(weights, -1, 1))
@@ -180,7 +178,9 @@ def _tuple(name, what, value, n):
     if len(value) == 1:
         return value * n
     if len(value) != n:
-        raise RuntimeError(f"{name}: expected {what} to be a single integer or {n} of them, got {value}")
+        raise RuntimeError(
+            f"{name}: expected {what} to be a single integer or {n} of them, got {value}"
+        )
     return value
 
 
@@ -279,7 +279,14 @@ def conv_transpose1d(
     x_shape, w_shape = input.array.shape, weight.array.shape
     if len(x_shape) == 2:
         out = conv_transpose1d(
-            insert_dim(input, dim=0), weight, bias, stride, padding, output_padding, groups, dilation
+            insert_dim(input, dim=0),
+            weight,
+            bias,
+            stride,
+            padding,
+            output_padding,
+            groups,
+            dilation,
         )
         return remove_dim(out, dim=0)
     if len(x_shape) != 3 or x_shape[1] != w_shape[0]:
@@ -297,6 +304,12 @@ def conv_transpose1d(
         )
     size = (x_shape[2] - 1) * stride[0] - 2 * p + dilation[0] * (w_shape[2] - 1) + extra + 1
     out = convolve_back(
-        input, weight, size=(size,), stride=stride, padding=((p, p),), dilation=dilation, groups=groups
+        input,
+        weight,
+        size=(size,),
+        stride=stride,
+        padding=((p, p),),
+        dilation=dilation,
+        groups=groups,
     )
     return out if bias is None else out + bias.reshape(-1, 1)

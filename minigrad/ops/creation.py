@@ -154,7 +154,9 @@ def from_numpy(ndarray):
 def from_dlpack(ext_tensor):
     """A tensor that shares the memory of another library's array, by the DLPack protocol."""
     if not hasattr(ext_tensor, "__dlpack__"):
-        raise TypeError(f"from_dlpack needs an object with __dlpack__, not {type(ext_tensor).__name__}")
+        raise TypeError(
+            f"from_dlpack needs an object with __dlpack__, not {type(ext_tensor).__name__}"
+        )
     return wrap(numpy.from_dlpack(ext_tensor))
 
 
@@ -221,17 +223,23 @@ def _like(input, make, dtype, device, requires_grad):
     return _finish(make(array_module(array), array, wanted), device, requires_grad)
 
 
-def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def zeros_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Zeros in the shape, dtype and device of `input`."""
     return _like(input, lambda xp, a, d: xp.zeros_like(a, d), dtype, device, requires_grad)
 
 
-def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def ones_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Ones in the shape, dtype and device of `input`."""
     return _like(input, lambda xp, a, d: xp.ones_like(a, d), dtype, device, requires_grad)
 
 
-def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def empty_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Memory in the shape, dtype and device of `input`, with whatever numbers are there."""
     return _like(input, lambda xp, a, d: xp.empty_like(a, d), dtype, device, requires_grad)
 
@@ -289,7 +297,7 @@ def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False):
     )
 
 
-# -- sequences and grids -----------------------------------------------------------------------------
+# -- sequences and grids ---------------------------------------------------------------------------
 
 
 def _number(value):
@@ -309,8 +317,10 @@ def arange(*bounds, out=None, dtype=None, layout=None, device=None, requires_gra
             f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}"
         )
     whole = all(isinstance(v, builtins.int) for v in (start, end, step))
-    wanted = (dtypes.int64.numpy if whole else dtypes.default_numpy()) if dtype is None else (
-        dtypes.to_numpy(dtype)
+    wanted = (
+        (dtypes.int64.numpy if whole else dtypes.default_numpy())
+        if dtype is None
+        else (dtypes.to_numpy(dtype))
     )
     count = builtins.max(math.ceil((end - start) / step), 0)
     index = numpy.arange(count, dtype=numpy.int64 if whole else numpy.float64)
@@ -367,13 +377,17 @@ def eye(n, m=None, *, out=None, dtype=None, device=None, requires_grad=False):
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """Row and column numbers of the lower triangle, as a 2 x n tensor."""
     indices = numpy.stack(numpy.tril_indices(row, offset, col))
-    return _finish(indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device)
+    return _finish(
+        indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device
+    )
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """Row and column numbers of the upper triangle, as a 2 x n tensor."""
     indices = numpy.stack(numpy.triu_indices(row, offset, col))
-    return _finish(indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device)
+    return _finish(
+        indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device
+    )
 
 
 def meshgrid(*tensors, indexing=None):
@@ -391,7 +405,6 @@ def meshgrid(*tensors, indexing=None):
         column = reshape(x, [-1 if k == i else 1 for k in builtins.range(len(sizes))])
         grids.append(broadcast_to(column, sizes))
     if swapped:
-        grids = [grid.transpose(0, 1) for grid in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

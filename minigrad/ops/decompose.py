@@ -13,7 +13,17 @@ from .elementwise import choose
 from .linalg import matmul, multiply_matrices, times_transposed, transposed_times, unit_dim
 from .shape import lower_triangle, swap_axes
 
-__all__ = ["cholesky", "det", "inverse", "logdet", "matrix_power", "pinverse", "qr", "slogdet", "svd"]
+__all__ = [
+    "cholesky",
+    "det",
+    "inverse",
+    "logdet",
+    "matrix_power",
+    "pinverse",
+    "qr",
+    "slogdet",
+    "svd",
+]
 
 
 def transpose_last(x):
@@ -39,7 +49,9 @@ def _guarded(name, xp, function, *arguments):
     try:
         return function(*arguments)
     except xp.linalg.LinAlgError as error:
-        raise RuntimeError(f"{name}: {error} (the matrix is singular or not of the needed kind)") from error
+        raise RuntimeError(
+            f"{name}: {error} (the matrix is singular or not of the needed kind)"
+        ) from error
 
 
 @primitive(name="LinalgInv")
@@ -73,7 +85,7 @@ def _as_scalars(x):
 def sign_and_log_determinant(xp, x):
     """(sign, log |det A|); the gradient of the logarithm is A^-T."""
     _square("linalg.slogdet", x.shape)
-    return xp.linalg.slogdet(x)
+    return tuple(xp.linalg.slogdet(x))
 
 
 sign_and_log_determinant.vjp(x=lambda g, x: _as_scalars(g[1]) * transpose_last(invert(x)))
@@ -152,16 +164,14 @@ def _svd_gradient(g, out0, out1, out2):
     f = choose(equal, 0, 1 / choose(equal, 1, squares))
     in_u = transposed_times(u, g_u)
     in_v = times_transposed(vh, g_vh)
-    middle = (f * (in_u - transpose_last(in_u))) * row + column * (f * (in_v - transpose_last(in_v)))
+    middle = (f * (in_u - transpose_last(in_u))) * row + column * (
+        f * (in_v - transpose_last(in_v))
+    )
     middle = choose(_diagonal(s), unit_dim(g_s, dim=-1) + 0 * middle, middle)
     inside = multiply_matrices(u, multiply_matrices(middle, vh))
     rest_u = g_u - multiply_matrices(u, in_u)
     rest_v = g_vh - multiply_matrices(transpose_last(in_v), vh)
-    return (
-        inside
-        + multiply_matrices(rest_u / row, vh)
-        + multiply_matrices(u / row, rest_v)
-    )
+    return inside + multiply_matrices(rest_u / row, vh) + multiply_matrices(u / row, rest_v)
 
 
 def _diagonal(s):
@@ -231,7 +241,9 @@ def qr(input, some=True):
     """Q and R with Q R = A; R is upper triangular."""
     m, n = input.array.shape[-2:]
     if m < n:
-        raise RuntimeError(f"qr: gradients and factors are for m >= n, got {tuple(input.array.shape)}")
+        raise RuntimeError(
+            f"qr: gradients and factors are for m >= n, got {tuple(input.array.shape)}"
+        )
     return qr_factors(input)
 
 
@@ -264,6 +276,7 @@ def matrix_power(input, n):
     if result is not None:
         return result
     xp = array_module(input.array)
-    identity = xp.broadcast_to(xp.eye(input.array.shape[-1], dtype=input.array.dtype), input.array.shape)
+    identity = xp.broadcast_to(
+        xp.eye(input.array.shape[-1], dtype=input.array.dtype), input.array.shape
+    )
     return wrap(identity.copy())
-

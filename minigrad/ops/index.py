@@ -177,8 +177,7 @@ def _array_index(part):
         return part.astype(builtins.bool)  # torch reads bytes as a mask
     if part.dtype.kind not in "iu":
         raise IndexError(
-            "tensors used as indices must be long, int, byte or bool tensors, "
-            f"not {part.dtype}"
+            f"tensors used as indices must be long, int, byte or bool tensors, not {part.dtype}"
         )
     return part
 
@@ -234,15 +233,43 @@ def check_index(name, index, size, dim):
         )
 
 
+def _ints_first(parts):
+    """An index with arrays and ints as two: the ints alone (a view), then the rest.
+
+    NumPy would count an int among the arrays, and move dimensions to the front; torch does not.
+    """
+    ints = []
+    rest = []
+    for part in parts:
+        if isinstance(part, builtins.int) and not isinstance(part, builtins.bool):
+            ints.append(part)
+            continue
+        rest.append(part)
+        ints += [part] if part is Ellipsis else [slice(None)] * _consumed(part)
+    return (*ints, *(() if any(p is Ellipsis for p in ints) else (Ellipsis,))), tuple(rest)
+
+
+def _has_ints(parts):
+    return any(isinstance(p, builtins.int) and not isinstance(p, builtins.bool) for p in parts)
+
+
 def getitem(x, index):
     """x[index]: a view for ints, slices, None and `...`; a copy for lists, arrays and masks."""
     cleaned, basic = _normalise(index, x.array.shape)
-    return (get_basic if basic else get_advanced)(x, index=cleaned)
+    if basic:
+        return get_basic(x, index=cleaned)
+    if _has_ints(cleaned):
+        ints, cleaned = _ints_first(cleaned)
+        x = get_basic(x, index=ints)
+    return get_advanced(x, index=cleaned)
 
 
 def assign(x, index, value):
     """x[index] = value, recorded where gradients need it."""
     cleaned, basic = _normalise(index, x.array.shape)
+    if not basic and _has_ints(cleaned):
+        ints, cleaned = _ints_first(cleaned)
+        x = get_basic(x, index=ints)
     value_array = value.array if isinstance(value, Variable) else value
     region = x.array[cleaned].shape
     given = getattr(value_array, "shape", ())
@@ -362,7 +389,11 @@ def _index_array(name, x, dim, index, src_shape=None):
             raise RuntimeError(
                 f"{name}(): Expected index {list(array.shape)} to be no larger than self "
                 f"{list(x.array.shape)} apart from dimension {dim}"
-                + ("" if src_shape is None else f" and to be no larger size than src {list(src_shape)}")
+                + (
+                    ""
+                    if src_shape is None
+                    else f" and to be no larger size than src {list(src_shape)}"
+                )
             )
     size = x.array.shape[dim] if x.array.ndim else 1
     low, high = int(array.min()), int(array.max())
@@ -448,9 +479,7 @@ def scatter_add(input, dim, index, src):
     dim, array = _index_array("scatter_add", input, dim, index, src.array.shape)
     if array.size == 0:
         return mul(input, 1)
-    return add_arrays(
-        input, scatter_add_along(src, index=array, dim=dim, shape=input.array.shape)
-    )
+    return add_arrays(input, scatter_add_along(src, index=array, dim=dim, shape=input.array.shape))
 
 
 @primitive(name="ScatterReduce")
@@ -502,10 +531,9 @@ def scatter_product(xp, x, src, *, index, dim):
 
 scatter_product.vjp(
     x=lambda g, out, x: g * out / x,
-    src=lambda g, out, src, src_shape, index, dim: pad_to(
-        gather_along(g * out, index=index, dim=dim), shape=src_shape
-    )
-    / src,
+    src=lambda g, out, src, src_shape, index, dim: (
+        pad_to(gather_along(g * out, index=index, dim=dim), shape=src_shape) / src
+    ),
 )
 scatter_product.samples(
     lambda rand: [(rand(3, 4), rand(3, 2), {"index": rand.ints(4, 3, 2), "dim": 1})]
@@ -532,7 +560,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
             neutral = info.min if neutral < 0 else info.max
         base = choose(hit, neutral, input)
     if reduce in ("sum", "mean"):
-        out = add_arrays(base, scatter_add_along(src, index=array, dim=dim, shape=input.array.shape))
+        out = add_arrays(
+            base, scatter_add_along(src, index=array, dim=dim, shape=input.array.shape)
+        )
         if reduce == "sum":
             return out
         ones = xp.ones(src.array.shape, input.array.dtype)
@@ -553,13 +583,17 @@ def _vector_index(name, x, dim, index):
     dim = one_axis(name, dim, x.array.ndim)
     array = index.array.reshape(-1) if index.array.ndim == 0 else index.array
     if array.ndim != 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, got shape {tuple(array.shape)}")
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, got shape {tuple(array.shape)}"
+        )
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {array.dtype}")
     size = x.array.shape[dim] if x.array.ndim else 1
     if array.size and (array.min() < 0 or array.max() >= size):
         worst = array.max() if array.max() >= size else array.min()
-        raise IndexError(f"{name}(): index {int(worst)} out of range for dimension {dim} of size {size}")
+        raise IndexError(
+            f"{name}(): index {int(worst)} out of range for dimension {dim} of size {size}"
+        )
     return dim, array
 
 
@@ -611,7 +645,7 @@ def take(input, index):
     return get_advanced(ravel(input), index=(index.array,))
 
 
-# -- masks -------------------------------------------------------------------------------------------
+# -- masks -----------------------------------------------------------------------------------------
 
 
 def _mask(name, mask):

@@ -7,7 +7,6 @@ is a few lines on top of it.
 import math
 import string
 
-
 from ..op import Variable, primitive
 from .axes import axes, one_axis
 from .elementwise import abs as absolute
@@ -403,7 +402,9 @@ def _contract(x, x_letters, y, y_letters, later):
     """
     both = [c for c in x_letters if c in y_letters]
     # a dimension of size 1 that broadcasts against a larger one is expanded first
-    shape = {c: max(x.array.shape[x_letters.index(c)], y.array.shape[y_letters.index(c)]) for c in both}
+    shape = {
+        c: max(x.array.shape[x_letters.index(c)], y.array.shape[y_letters.index(c)]) for c in both
+    }
     x = _widen(x, x_letters, shape)
     y = _widen(y, y_letters, shape)
     stack = [c for c in both if c in later]
@@ -413,7 +414,11 @@ def _contract(x, x_letters, y, y_letters, later):
     size = lambda t, ls, group: math.prod(t.array.shape[ls.index(c)] for c in group)  # noqa: E731
     dims = lambda t, ls, group: [t.array.shape[ls.index(c)] for c in group]  # noqa: E731
     stack_sizes = dims(x, x_letters, stack)
-    n, k, m = size(x, x_letters, rows), size(x, x_letters, inner_letters), size(y, y_letters, columns)
+    n, k, m = (
+        size(x, x_letters, rows),
+        size(x, x_letters, inner_letters),
+        size(y, y_letters, columns),
+    )
     final = (*stack_sizes, *dims(x, x_letters, rows), *dims(y, y_letters, columns))
     a = permute_dims(x, dims=tuple(map(x_letters.index, stack + rows + inner_letters)))
     b = permute_dims(y, dims=tuple(map(y_letters.index, stack + inner_letters + columns)))
@@ -485,15 +490,15 @@ def cross(input, other, dim=None):
             f"{input.array.shape[dim]} and {other.array.shape[dim]}"
         )
     a, b = input.unbind(dim), other.unbind(dim)
-    parts = [
-        sub_arrays(mul(a[i], b[j]), mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))
-    ]
+    parts = [sub_arrays(mul(a[i], b[j]), mul(a[j], b[i])) for i, j in ((1, 2), (2, 0), (0, 1))]
     return cat([unsqueeze(part, dim) for part in parts], dim)
 
 
 def chain_matmul(*matrices):
     """The product of several matrices, in the order of fewest multiplications."""
-    matrices = matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)) else matrices
+    matrices = (
+        matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)) else matrices
+    )
     sizes = [m.array.shape[0] for m in matrices] + [matrices[-1].array.shape[1]]
     best = {(i, i): (0, None) for i in range(len(matrices))}
     for length in range(1, len(matrices)):
@@ -513,7 +518,7 @@ def chain_matmul(*matrices):
     return multiply(0, len(matrices) - 1)
 
 
-# -- norms -------------------------------------------------------------------------------------------
+# -- norms -----------------------------------------------------------------------------------------
 
 
 @primitive(name="LinalgVectorNorm")

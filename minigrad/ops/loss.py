@@ -11,7 +11,18 @@ from ..backend import array_module
 from ..op import Variable, primitive, wrap
 from .activation import log_of_sigmoid, log_softmax, log_softmax_along, relu
 from .elementwise import abs as absolute
-from .elementwise import add_arrays, choose, clamp, clamp_min, exp, log, logaddexp, mul, square, sub_arrays
+from .elementwise import (
+    add_arrays,
+    choose,
+    clamp,
+    clamp_min,
+    exp,
+    log,
+    logaddexp,
+    mul,
+    square,
+    sub_arrays,
+)
 from .index import gather_along, scatter_add_along
 from .linalg import euclidean_norm, vector_norm
 from .pad import crop, pad_constant
@@ -115,7 +126,9 @@ def subtract_at(xp, x, *, index, amount):
 
 
 subtract_at.vjp(x=lambda g: g)
-subtract_at.samples(lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "amount": rand(3, 1)})])
+subtract_at.samples(
+    lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "amount": rand(3, 1)})]
+)
 
 
 def _row_weights(xp, logits, target, weight, smoothing, ignore_index, reduction):
@@ -224,9 +237,7 @@ def cross_entropy(
     """
     reduction = _reduction("cross_entropy", reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_class_weight("cross_entropy", input, weight)
     if target.array.dtype.kind in "fV":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
@@ -303,8 +314,7 @@ def nll_loss(
     losses = nll_rows(picked, scale=scale)
     if reduction == "none":
         return reshape(losses, shape)
-    total = nll_total(losses, divide_by=scale.sum() if reduction == "mean" else dtype.type(1))
-    return total
+    return nll_total(losses, divide_by=scale.sum() if reduction == "mean" else dtype.type(1))
 
 
 @primitive(name="NllLoss")
@@ -383,9 +393,7 @@ bernoulli_nll.vjp(
     p=lambda g, p, t: g * (p - t) / clamp_min(p * (1 - p), 1e-12),
     t=lambda g, p: g * (clamp_min(log(1 - p), -100.0) - clamp_min(log(p), -100.0)),
 )
-bernoulli_nll.samples(
-    lambda rand: [(rand(3, 4, low=0.1, high=0.9), rand(3, 4, low=0.1, high=0.9))]
-)
+bernoulli_nll.samples(lambda rand: [(rand(3, 4, low=0.1, high=0.9), rand(3, 4, low=0.1, high=0.9))])
 
 
 def binary_cross_entropy_with_logits(
@@ -405,9 +413,7 @@ def binary_cross_entropy_with_logits(
         losses = logistic_nll(input, target)
     else:
         scale = add_arrays(mul(sub_arrays(pos_weight, 1), target), 1)
-        losses = sub_arrays(
-            mul(sub_arrays(1, target), input), mul(scale, log_of_sigmoid(input))
-        )
+        losses = sub_arrays(mul(sub_arrays(1, target), input), mul(scale, log_of_sigmoid(input)))
     return _reduce(losses if weight is None else mul(losses, weight), reduction)
 
 
@@ -417,13 +423,11 @@ def logistic_nll(xp, x, t):
     return xp.maximum(x, 0) - x * t + xp.log1p(xp.exp(-xp.abs(x)))
 
 
-logistic_nll.vjp(
-    x=lambda g, x, t: g * (exp(log_of_sigmoid(x)) - t), t=lambda g, x: -g * x
-)
+logistic_nll.vjp(x=lambda g, x, t: g * (exp(log_of_sigmoid(x)) - t), t=lambda g, x: -g * x)
 logistic_nll.samples(lambda rand: [(rand(3, 4), rand(3, 4, low=0.1, high=0.9))])
 
 
-# -- regression --------------------------------------------------------------------------------------
+# -- regression ------------------------------------------------------------------------------------
 
 
 def _pair(name, input, target):
@@ -552,16 +556,14 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return _reduce(xlogy(target, target) - target * input, reduction)
 
 
-# -- similarity and ranking --------------------------------------------------------------------------
+# -- similarity and ranking ------------------------------------------------------------------------
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim."""
     x1, x2 = broadcast_tensors(x1, x2)
     axis = dim % x1.array.ndim
-    norms = [
-        clamp_min(euclidean_norm(x, dim=(axis,), keepdim=True), eps) for x in (x1, x2)
-    ]
+    norms = [clamp_min(euclidean_norm(x, dim=(axis,), keepdim=True), eps) for x in (x1, x2)]
     return reduce_sum((x1 / norms[0]) * (x2 / norms[1]), dim=(axis,))
 
 
@@ -584,7 +586,9 @@ def cosine_embedding_loss(
     product = reduce_sum(input1 * input2, dim=(dim,))
     squares = [reduce_sum(square(x), dim=(dim,)) + 1e-12 for x in (input1, input2)]
     cosine = product / (squares[0] * squares[1]) ** 0.5
-    losses = choose(target.array == 1, 1 - cosine, choose(target.array == -1, relu(cosine - margin), 0))
+    losses = choose(
+        target.array == 1, 1 - cosine, choose(target.array == -1, relu(cosine - margin), 0)
+    )
     return _reduce(losses, reduction)
 
 
@@ -703,7 +707,7 @@ def triplet_margin_with_distance_loss(
     return _reduce(clamp_min(near - far + margin, 0), reduction)
 
 
-# -- CTC -----------------------------------------------------------------------------------------------
+# -- CTC -------------------------------------------------------------------------------------------
 
 
 IMPOSSIBLE = -1e30  # the logarithm of 0, kept finite so that differences of two of them are not NaN
@@ -836,7 +840,9 @@ def ctc_loss(
     for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
         array = xp.asarray(given.array if isinstance(given, Variable) else given).reshape(-1)
         if array.shape != (batch,):
-            raise RuntimeError(f"ctc_loss: {name} must be of size batch_size {batch}, got {array.size}")
+            raise RuntimeError(
+                f"ctc_loss: {name} must be of size batch_size {batch}, got {array.size}"
+            )
         lengths.append(array.astype("int64"))
     frames, sizes = lengths
     if (frames > steps).any():
@@ -845,7 +851,9 @@ def ctc_loss(
         )
     given = targets.array
     if not 0 <= blank < classes:
-        raise RuntimeError(f"ctc_loss: blank must be in label range 0 to {classes - 1}, got {blank}")
+        raise RuntimeError(
+            f"ctc_loss: blank must be in label range 0 to {classes - 1}, got {blank}"
+        )
     longest = int(sizes.max()) if batch else 0
     table = xp.full((batch, longest), blank, "int64")
     if given.ndim == 1 and not single:

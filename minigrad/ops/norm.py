@@ -63,5 +63,8 @@ def _rms_gradient(g, x, dim, eps):
 
 divide_by_rms.vjp(x=_rms_gradient)
 divide_by_rms.samples(
-    lambda rand: [(rand(3, 4), {"dim": (1,), "eps": 1e-5}), (rand(2, 3, 4), {"dim": (1, 2), "eps": 0.1})]
+    lambda rand: [
+        (rand(3, 4), {"dim": (1,), "eps": 1e-5}),
+        (rand(2, 3, 4), {"dim": (1, 2), "eps": 0.1}),
+    ]
 )

@@ -108,9 +108,7 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
     chosen = xp.take_along_axis(xp.broadcast_to(index, gathered.shape), best[..., None], -1)
     chosen = chosen.reshape(*head, math.prod(counts))
     apart = all(s >= d * (k - 1) + 1 for k, s, d in zip(kernel, stride, dilation, strict=True))
-    values = (
-        pick(flat, index=chosen) if apart else gather_along(flat, index=chosen, dim=len(head))
-    )
+    values = pick(flat, index=chosen) if apart else gather_along(flat, index=chosen, dim=len(head))
     values = reshape_to(values, shape=(*head, *counts))
     if not return_indices:
         return values

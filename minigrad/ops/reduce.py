@@ -119,7 +119,8 @@ def reduce_mean(xp, x, *, dim, keepdim=False):
 
 reduce_mean.vjp(
     x=lambda g, x_shape, dim: expand_to(
-        restore(g, shape=kept_shape(x_shape, dim)) / (math.prod(x_shape[i] for i in dim) or math.nan),
+        restore(g, shape=kept_shape(x_shape, dim))
+        / (math.prod(x_shape[i] for i in dim) or math.nan),
         shape=x_shape,
     )
 )
@@ -168,9 +169,7 @@ reduce_var.samples(
 @primitive(name="Std")
 def reduce_std(xp, x, *, dim, correction=1, keepdim=False):
     """The square root of the variance; where it is 0 the gradient is 0."""
-    return xp.sqrt(
-        reduce_var.forward(xp, x, dim=dim, correction=correction, keepdim=keepdim)
-    )
+    return xp.sqrt(reduce_var.forward(xp, x, dim=dim, correction=correction, keepdim=keepdim))
 
 
 reduce_std.vjp(
@@ -240,12 +239,8 @@ take_along.vjp(
     x=lambda g, x_shape, index, dim: put_along(g, index=index, dim=dim, size=x_shape[dim])
 )
 put_along.vjp(x=lambda g, index, dim: take_along(g, index=index, dim=dim))
-take_along.samples(
-    lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "dim": 1})]
-)
-put_along.samples(
-    lambda rand: [(rand(3, 1), {"index": rand.ints(4, 3, 1), "dim": 1, "size": 4})]
-)
+take_along.samples(lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "dim": 1})])
+put_along.samples(lambda rand: [(rand(3, 1), {"index": rand.ints(4, 3, 1), "dim": 1, "size": 4})])
 
 
 @primitive(name="Max")
@@ -339,9 +334,7 @@ def running_sum(xp, x, *, dim):
     return xp.cumsum(x, dim, dtype=x.dtype)
 
 
-running_sum.vjp(
-    x=lambda g, dim: reverse(running_sum(reverse(g, dim=dim), dim=dim), dim=dim)
-)
+running_sum.vjp(x=lambda g, dim: reverse(running_sum(reverse(g, dim=dim), dim=dim), dim=dim))
 running_sum.samples(lambda rand: [(rand(3, 4), {"dim": 1}), (rand(3, 4), {"dim": 0})])
 
 
@@ -414,9 +407,7 @@ def place_at(xp, x, *, dim, index, size):
     return out
 
 
-slice_at.vjp(
-    x=lambda g, x_shape, dim, index: place_at(g, dim=dim, index=index, size=x_shape[dim])
-)
+slice_at.vjp(x=lambda g, x_shape, dim, index: place_at(g, dim=dim, index=index, size=x_shape[dim]))
 place_at.vjp(x=lambda g, dim, index: slice_at(g, dim=dim, index=index))
 slice_at.samples(lambda rand: [(rand(3, 4), {"dim": 1, "index": 2})])
 place_at.samples(lambda rand: [(rand(3, 1), {"dim": 1, "index": 2, "size": 4})])
@@ -479,8 +470,9 @@ def running_logsumexp(xp, x, *, dim):
 
 
 running_logsumexp.vjp(
-    x=lambda g, out, x, dim: exp(x)
-    * reverse(running_sum(reverse(g * exp(-out), dim=dim), dim=dim), dim=dim)
+    x=lambda g, out, x, dim: (
+        exp(x) * reverse(running_sum(reverse(g * exp(-out), dim=dim), dim=dim), dim=dim)
+    )
 )
 running_logsumexp.samples(lambda rand: [(rand(3, 4), {"dim": 1}), (rand(4), {"dim": 0})])
 
@@ -573,7 +565,9 @@ def _moments_arguments(name, input, dim, unbiased, correction):
     if correction is None:
         correction = 1 if unbiased is None else builtins.int(unbiased)
     if input.array.dtype.kind not in "fV":
-        raise RuntimeError(f"{name} and its gradient only support floating point dtypes; use .float()")
+        raise RuntimeError(
+            f"{name} and its gradient only support floating point dtypes; use .float()"
+        )
     return axes(name, dim, input.array.ndim), correction
 
 
@@ -633,7 +627,8 @@ def amin(input, dim=(), keepdim=False):
 def aminmax(input, *, dim=None, keepdim=False):
     """(smallest, largest) over `dim`, or over all."""
     return return_type(
-        "aminmax", min=amin(input, () if dim is None else dim, keepdim),
+        "aminmax",
+        min=amin(input, () if dim is None else dim, keepdim),
         max=amax(input, () if dim is None else dim, keepdim),
     )
 
@@ -686,7 +681,9 @@ def argmin(input, dim=None, keepdim=False):
 def _arg(name, largest, input, dim, keepdim):
     if dim is None:
         if input.array.size == 0:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for an empty tensor")
+            raise IndexError(
+                f"{name}(): Expected reduction dim to be specified for an empty tensor"
+            )
     else:
         dim = one_axis(name, dim, input.array.ndim)
         if input.array.ndim:

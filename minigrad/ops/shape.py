@@ -177,7 +177,11 @@ def _inverse(dims):
 
 permute_dims.vjp(x=lambda g, dims: permute_dims(g, dims=_inverse(dims)))
 permute_dims.samples(
-    lambda rand: [(rand(2, 3, 4), {"dims": (2, 0, 1)}), (rand(), {"dims": ()}), (rand(0, 2), {"dims": (1, 0)})]
+    lambda rand: [
+        (rand(2, 3, 4), {"dims": (2, 0, 1)}),
+        (rand(), {"dims": ()}),
+        (rand(0, 2), {"dims": (1, 0)}),
+    ]
 )
 
 
@@ -553,7 +557,9 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     kept = [x for x in tensors if x.array.shape != (0,)] or tensors[:1]
     first = kept[0].array.shape
     if not first:
-        raise RuntimeError("cat: zero-dimensional tensor (at position 0) cannot be concatenated; use stack")
+        raise RuntimeError(
+            "cat: zero-dimensional tensor (at position 0) cannot be concatenated; use stack"
+        )
     dim = one_axis("cat", dim, len(first))
     for i, x in enumerate(kept):
         shape = x.array.shape
@@ -594,9 +600,7 @@ def atleast_1d(*tensors):
 
 def atleast_2d(*tensors):
     """Tensors with at least two dimensions, new ones in front."""
-    return _atleast(
-        tensors, lambda x: x if x.array.ndim > 1 else reshape(x, (1, x.array.size))
-    )
+    return _atleast(tensors, lambda x: x if x.array.ndim > 1 else reshape(x, (1, x.array.size)))
 
 
 def atleast_3d(*tensors):
@@ -648,7 +652,9 @@ def split(input, split_size_or_sections, dim=0):
     if isinstance(split_size_or_sections, int):
         each = split_size_or_sections
         if each < 0 or (each == 0 and total):
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={each}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={each}"
+            )
         count = builtins.max(-(-total // each), 1) if each else 1
         sections = [builtins.min(each, total - i * each) for i in range(count)]
     else:
@@ -725,7 +731,9 @@ select_at.vjp(
     x=lambda g, x_shape, dim, index: unselect_at(g, dim=dim, index=index, size=x_shape[dim])
 )
 unselect_at.vjp(x=lambda g, dim, index: select_at(g, dim=dim, index=index))
-select_at.samples(lambda rand: [(rand(3, 4), {"dim": 1, "index": 2}), (rand(3), {"dim": 0, "index": 0})])
+select_at.samples(
+    lambda rand: [(rand(3, 4), {"dim": 1, "index": 2}), (rand(3), {"dim": 0, "index": 0})]
+)
 unselect_at.samples(lambda rand: [(rand(3), {"dim": 1, "index": 2, "size": 4})])
 
 
@@ -780,7 +788,7 @@ def narrow(input, dim, start, length):
     return slice_along(input, dim=dim, start=begin, stop=begin + length)
 
 
-# -- flips, rolls, diagonals -------------------------------------------------------------------------
+# -- flips, rolls, diagonals -----------------------------------------------------------------------
 
 
 @primitive(name="Flip")
@@ -907,9 +915,7 @@ def diag(input, diagonal=0):
     if input.array.ndim == 1:
         return diag_embed(input, diagonal)
     if input.array.ndim != 2:
-        raise RuntimeError(
-            f"diag(): Supports 1D or 2D tensors. Got {input.array.ndim}D"
-        )
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.array.ndim}D")
     return clone(take_diagonal(input, offset=diagonal))
 
 
@@ -966,7 +972,7 @@ def block_diag(*tensors):
     return cat(rows, 0)
 
 
-# -- windows -----------------------------------------------------------------------------------------
+# -- windows ---------------------------------------------------------------------------------------
 
 
 @primitive(name="Unfold", view=True)
@@ -1078,7 +1084,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     return out
 
 
-# -- questions ---------------------------------------------------------------------------------------
+# -- questions -------------------------------------------------------------------------------------
 
 
 def numel(input) -> int:

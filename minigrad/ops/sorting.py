@@ -61,7 +61,9 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     dim = one_axis("topk", dim, input.array.ndim)
     size = input.array.shape[dim] if input.array.ndim else 1
     if not 0 <= k <= size:
-        raise RuntimeError(f"topk: selected index k out of range: k={k} of {size} along dimension {dim}")
+        raise RuntimeError(
+            f"topk: selected index k out of range: k={k} of {size} along dimension {dim}"
+        )
     if input.array.ndim == 0:
         return _zero_dim("topk", input)
     order = _order(input.array, dim, largest)
@@ -88,7 +90,9 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     dim = one_axis("kthvalue", dim, input.array.ndim)
     size = input.array.shape[dim] if input.array.ndim else 1
     if not 1 <= k <= size:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k={k} of {size}")
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {dim}: k={k} of {size}"
+        )
     return _pick("kthvalue", input, dim, keepdim, k - 1)
 
 
@@ -269,7 +273,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
                 "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
                 f"must match, got {list(steps.shape)} and {list(values.shape)}"
             )
-        pairs = zip(steps.reshape(-1, steps.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
+        pairs = zip(
+            steps.reshape(-1, steps.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True
+        )
         found = xp.stack([xp.searchsorted(s, v, where) for s, v in pairs]).reshape(values.shape)
     return wrap(xp.asarray(found).astype("int32" if out_int32 else "int64"))
 
@@ -284,5 +290,3 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     arrays = [x.array if isinstance(x, Variable) else x for x in (elements, test_elements)]
     xp = array_module(*arrays)
     return wrap(xp.asarray(xp.isin(*arrays, invert=invert)))
-
-

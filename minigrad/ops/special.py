@@ -43,9 +43,7 @@ def sigmoid(xp, x):
 
 
 sigmoid.vjp(x=lambda g, out: g * out * (1 - out))
-sigmoid.samples(
-    lambda rand: [(rand(3, 4),), (rand(),), (rand(0, 2),), (rand(3, low=-8, high=8),)]
-)
+sigmoid.samples(lambda rand: [(rand(3, 4),), (rand(),), (rand(0, 2),), (rand(3, low=-8, high=8),)])
 
 
 @primitive(name="Logit", cast="float")

@@ -87,9 +87,9 @@ class SparseAdam(Optimizer):
     """Adam for gradients with few rows that are not zero: only those rows and their moments move."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
-        if not 0.0 < as_number(lr):
+        if not as_number(lr) > 0.0:
             raise ValueError(f"Invalid learning rate: {lr}")
-        if not 0.0 < eps:
+        if not eps > 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
         check_betas(betas)
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize))
@@ -241,9 +241,7 @@ class RAdam(Optimizer):
         limit = 2 / (1 - b2) - 1
         rho = limit - 2 * t * b2**t / (1 - b2**t)
         if rho > 5.0:
-            rectify = math.sqrt(
-                (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
-            )
+            rectify = math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
             spread = math.sqrt(1 - b2**t) / (xp.sqrt(v) + group["eps"])
             w += -1.0 * (corrected * lr * spread * rectify)
         else:

@@ -17,7 +17,7 @@ class LBFGS(Optimizer):
         self, params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7, tolerance_change=1e-9,
         history_size=100, line_search_fn=None,
     ):  # fmt: skip
-        if not 0.0 <= as_number(lr):
+        if not as_number(lr) >= 0.0:
             raise ValueError(f"Invalid learning rate: {lr}")
         max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
         defaults = dict(
@@ -35,7 +35,11 @@ class LBFGS(Optimizer):
 
     def _gradient(self):
         parts = [
-            (numpy.zeros(p.array.size, p.array.dtype) if p._grad is None else p._grad.array.reshape(-1))
+            (
+                numpy.zeros(p.array.size, p.array.dtype)
+                if p._grad is None
+                else p._grad.array.reshape(-1)
+            )
             for p in self.param_groups[0]["params"]
         ]
         return numpy.concatenate(parts)

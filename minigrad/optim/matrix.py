@@ -113,7 +113,9 @@ class Muon(Optimizer):
         else:
             scale = math.sqrt(max(1, rows / columns))
         w *= 1 - lr * group["weight_decay"]
-        w -= lr * scale * orthogonalise(u, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        w -= (
+            lr * scale * orthogonalise(u, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        )
 
 
 def orthogonalise(g, coefficients, steps: int, eps: float):

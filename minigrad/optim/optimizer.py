@@ -15,6 +15,7 @@ from ..engine import enable_grad
 from ..op import wrap
 from ..tensor import HookHandle, Tensor
 
+
 class _Required:
     def __repr__(self):
         return "<required parameter>"
@@ -105,7 +106,9 @@ class Optimizer:
             params = [p for _, p in params]
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p)}")
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(p)}"
+                )
             if not p.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
         group["params"] = params
@@ -124,7 +127,9 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
-        if self.param_groups and ("param_names" in group) != ("param_names" in self.param_groups[0]):
+        if self.param_groups and ("param_names" in group) != (
+            "param_names" in self.param_groups[0]
+        ):
             raise ValueError(
                 "all optimizer param groups should be with/without names. Found inconsistent groups"
             )

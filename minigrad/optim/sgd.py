@@ -130,5 +130,3 @@ class Rprop(Optimizer):
         g = xp.where(sign < 0, xp.zeros((), g.dtype), g)
         p.array[...] -= xp.sign(g) * size
         state["prev"].array[...] = g
-
-

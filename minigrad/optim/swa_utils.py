@@ -14,7 +14,9 @@ from .lr_scheduler import LRScheduler
 def get_ema_avg_fn(decay: float = 0.999):
     """avg <- decay avg + (1 - decay) w, as an `avg_fn`."""
     if not 0.0 <= decay <= 1.0:
-        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+        raise ValueError(
+            f"Invalid decay value {decay} provided. Please provide a value in [0,1] range."
+        )
 
     def average(averaged, current, num_averaged):
         return decay * averaged + (1 - decay) * current
@@ -104,18 +106,16 @@ def update_bn(loader, model, device=None) -> None:
 class SWALR(LRScheduler):
     """lr moves to swa_lr within anneal_epochs, along a cosine or a line, and stays there."""
 
-    def __init__(
-        self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1
-    ):
+    def __init__(self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(
                 f"anneal_strategy must by one of 'cos' or 'linear', instead got {anneal_strategy}"
             )
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
-            raise ValueError(
-                f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}"
-            )
-        rates = swa_lr if isinstance(swa_lr, (list, tuple)) else [swa_lr] * len(optimizer.param_groups)
+            raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
+        rates = (
+            swa_lr if isinstance(swa_lr, (list, tuple)) else [swa_lr] * len(optimizer.param_groups)
+        )
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["swa_lr"] = rate
         self._anneal_strategy = anneal_strategy

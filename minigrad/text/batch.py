@@ -69,9 +69,7 @@ class BucketBatchSampler(Sampler):
         batches = []
         for start in range(0, count, self.pool):
             pool = sorted(order[start : start + self.pool], key=self.lengths.__getitem__)
-            batches += [
-                pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)
-            ]
+            batches += [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
         if self.drop_last:
             batches = [batch for batch in batches if len(batch) == self.batch_size]
         if self.shuffle:

@@ -248,7 +248,9 @@ def _package_rows(source: str, count: int) -> Pairs:
             if row.get("source") != source:
                 continue
             if row.get("label") not in ("0", "1"):
-                raise ValueError(f"{path}: row {number}: the label is {row.get('label')!r}, not 0 or 1")
+                raise ValueError(
+                    f"{path}: row {number}: the label is {row.get('label')!r}, not 0 or 1"
+                )
             pairs.append((row["text"].strip(), int(row["label"])))
     return _expect(source, pairs, count)
 
@@ -278,5 +280,7 @@ DATASETS: dict[str, Callable[[], TextDataset]] = {
 def load(name: str) -> TextDataset:
     """A data set by name."""
     if name not in DATASETS:
-        raise ValueError(f"load: there is no data set called {name!r}; there are: {', '.join(DATASETS)}")
+        raise ValueError(
+            f"load: there is no data set called {name!r}; there are: {', '.join(DATASETS)}"
+        )
     return DATASETS[name]()

@@ -61,7 +61,9 @@ class Vocab:
     def lookup_token(self, index: int) -> str:
         """The token of an id."""
         if not 0 <= index < len(self):
-            raise RuntimeError(f"Specified index {index} is out of bounds for vocab of size {len(self)}")
+            raise RuntimeError(
+                f"Specified index {index} is out of bounds for vocab of size {len(self)}"
+            )
         return self.itos[index]
 
     def lookup_tokens(self, indices: Iterable[int]) -> list[str]:
@@ -83,16 +85,22 @@ class Vocab:
     def insert_token(self, token: str, index: int) -> None:
         """A new token with this id; the ids after it grow by one."""
         if token in self.stoi:
-            raise RuntimeError(f"Token {token} already exists in the Vocab with index: {self.stoi[token]}")
+            raise RuntimeError(
+                f"Token {token} already exists in the Vocab with index: {self.stoi[token]}"
+            )
         if not 0 <= index <= len(self):
-            raise RuntimeError(f"Specified index {index} is out of bounds for vocab of size {len(self)}")
+            raise RuntimeError(
+                f"Specified index {index} is out of bounds for vocab of size {len(self)}"
+            )
         self.itos.insert(index, token)
         self.stoi = {t: i for i, t in enumerate(self.itos)}
 
     def save(self, path) -> None:
         """Write the vocabulary as JSON, whole or not at all."""
         with atomic(path, "w") as file:
-            json.dump({"tokens": self.itos, "default_index": self._default}, file, ensure_ascii=False)
+            json.dump(
+                {"tokens": self.itos, "default_index": self._default}, file, ensure_ascii=False
+            )
 
     @classmethod
     def load(cls, path) -> "Vocab":
@@ -101,7 +109,9 @@ class Vocab:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(data["tokens"], data["default_index"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not a vocabulary that Vocab.save wrote: {error}") from error
+            raise ValueError(
+                f"{path} is not a vocabulary that Vocab.save wrote: {error}"
+            ) from error
 
 
 def build_vocab_from_iterator(

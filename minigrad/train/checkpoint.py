@@ -61,5 +61,3 @@ def load_checkpoint(path, restore_rng: bool = True) -> dict:
     if restore_rng:
         set_rng_state(state)
     return parts
-
-

@@ -184,7 +184,9 @@ def train_text_classifier(
         model,
         Adam(model.parameters(), lr=settings.learning_rate),
         early_stopping=EarlyStopping(settings.patience),
-        after_step=(lambda m: constrain_norms(m.fc.weight, limit)) if math.isfinite(limit) else None,
+        after_step=(lambda m: constrain_norms(m.fc.weight, limit))
+        if math.isfinite(limit)
+        else None,
         folder=folder,
         progress=progress,
     )

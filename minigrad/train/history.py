@@ -32,9 +32,7 @@ class History:
     @property
     def best(self) -> Epoch | None:
         """The epoch with the highest validation accuracy; of equal ones that with the lowest loss."""
-        return max(
-            self.epochs, key=lambda e: (e.valid_accuracy, -e.valid_loss), default=None
-        )
+        return max(self.epochs, key=lambda e: (e.valid_accuracy, -e.valid_loss), default=None)
 
     def state_dict(self) -> list[dict]:
         """The epochs as plain dictionaries."""

@@ -22,7 +22,11 @@ def plot_history(history, path, title: str = "") -> None:
             ax.plot(numbers, values, style, label="training" if part == "train" else "validation")
         if history.best is not None:
             ax.axvline(
-                history.best.number, color="grey", lw=1, ls=":", label=f"best: epoch {history.best.number}"
+                history.best.number,
+                color="grey",
+                lw=1,
+                ls=":",
+                label=f"best: epoch {history.best.number}",
             )
         ax.set_xlabel("epoch")
         ax.set_ylabel(f"{quantity}, %" if quantity == "accuracy" else f"{quantity}, nats")
@@ -44,7 +48,14 @@ def plot_confusion(counts, labels, path, title: str = "") -> None:
     for i in range(len(labels)):
         for j in range(len(labels)):
             dark = shares[i, j] > 0.5
-            ax.text(j, i, f"{counts[i, j]}", ha="center", va="center", color="white" if dark else "black")
+            ax.text(
+                j,
+                i,
+                f"{counts[i, j]}",
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
     ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     ax.set_yticks(range(len(labels)), labels)
     ax.set_xlabel("predicted")

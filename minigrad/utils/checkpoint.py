@@ -10,7 +10,9 @@ from ..generator import default_generator
 from ..tensor import Tensor
 
 
-def checkpoint(function, *args, use_reentrant: bool | None = None, preserve_rng_state: bool = True, **kwargs):
+def checkpoint(
+    function, *args, use_reentrant: bool | None = None, preserve_rng_state: bool = True, **kwargs
+):
     """function(*args), keeping only the arguments; backward calls it again to get its gradients.
 
     The second call draws the same random numbers (dropout masks) as the first one, unless
@@ -59,7 +61,9 @@ class _Checkpoint(Function):
         return (None, None, None, *(a.grad if isinstance(a, Tensor) else None for a in args))
 
 
-def checkpoint_sequential(functions, segments: int, input, use_reentrant: bool | None = None, **kwargs):
+def checkpoint_sequential(
+    functions, segments: int, input, use_reentrant: bool | None = None, **kwargs
+):
     """A sequence of layers run in `segments` checkpointed pieces (the last one is not)."""
     layers = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if segments < 1:

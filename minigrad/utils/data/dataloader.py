@@ -67,7 +67,11 @@ class DataLoader:
         self.dataset = dataset
         self._iterable = isinstance(dataset, IterableDataset)
         if self._iterable:
-            for name, given in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+            for name, given in (
+                ("shuffle", shuffle),
+                ("sampler", sampler),
+                ("batch_sampler", batch_sampler),
+            ):
                 if given not in (None, False):
                     raise ValueError(
                         f"DataLoader with IterableDataset: expected unspecified {name} option, but got "

@@ -156,6 +156,5 @@ def random_split(
     order = randperm(sum(lengths), generator=generator).tolist()
     ends = itertools.accumulate(lengths)
     return [
-        Subset(dataset, order[end - count : end])
-        for end, count in zip(ends, lengths, strict=True)
+        Subset(dataset, order[end - count : end]) for end, count in zip(ends, lengths, strict=True)
     ]

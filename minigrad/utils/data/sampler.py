@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from ...dtypes import int64
 from ...generator import Generator
 from ...ops.creation import as_tensor, empty
-from ...ops.random import multinomial, randint, randperm, random_
+from ...ops.random import multinomial, randint, random_, randperm
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -52,7 +52,9 @@ class RandomSampler(Sampler[int]):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise TypeError(
+                f"replacement should be a boolean value, but got replacement={replacement}"
+            )
         if not isinstance(self.num_samples, int) or self.num_samples < 0:
             raise ValueError(
                 f"num_samples should be a non-negative integer value, but got num_samples={num_samples}"
@@ -110,7 +112,9 @@ class WeightedRandomSampler(Sampler[int]):
                 f"num_samples should be a positive integer value, but got num_samples={num_samples}"
             )
         if not isinstance(replacement, bool):
-            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise ValueError(
+                f"replacement should be a boolean value, but got replacement={replacement}"
+            )
         self.weights = as_tensor(weights).double()
         if self.weights.ndim != 1:
             raise ValueError(
