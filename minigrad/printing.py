@@ -48,7 +48,7 @@ def set_printoptions(
         }
         if profile not in profiles:
             raise ValueError(
-                f"set_printoptions: no profile '{profile}'; there are {list(profiles)}"
+                f"set_printoptions: no profile '{profile}'; there are {', '.join(profiles)}"
             )
         _options = profiles[profile]
     given = {

@@ -114,7 +114,8 @@ some_arrays = st.one_of(
 
 
 def assert_prints_alike(torch, array, graph=0):
-    ours, theirs = minigrad.from_numpy(array.copy()), torch.from_numpy(array.copy())
+    array = numpy.array(array)
+    ours, theirs = minigrad.from_numpy(array), torch.from_numpy(array.copy())
     if graph and array.dtype.kind == "f":
         ours.requires_grad_()
         theirs.requires_grad_()
