@@ -65,7 +65,9 @@ def import_times(rounds=9):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     run = [sys.executable, "-c", code]
     results = [
-        float(subprocess.run(run, capture_output=True, text=True, check=True, env=environment).stdout)
+        float(
+            subprocess.run(run, capture_output=True, text=True, check=True, env=environment).stdout
+        )
         for _ in range(rounds + 1)
     ]
     return sorted(results[1:])  # the first one may compile the sources
@@ -76,7 +78,10 @@ def quartiles(values):
 
 
 def main():
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, ", end="")
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, ",
+        end="",
+    )
     print(f"numpy {numpy.__version__}, torch {torch.__version__}; microseconds: median [quartiles]")
     print(f"{'':55} {'minigrad':>22} {'torch':>22}  ratio")
     for name, program in PROGRAMS.items():

@@ -25,7 +25,9 @@ def batches(pairs, tokenize, vocab, batch_size, shuffle):
     """(ids, labels) batches, sentences of similar length together."""
     encoded = [(vocab(tokenize(text)), label) for text, label in pairs]
     sampler = BucketBatchSampler([len(ids) for ids, _ in encoded], batch_size, shuffle)
-    return DataLoader(encoded, batch_sampler=sampler, collate_fn=collate_classification(min_length=5))
+    return DataLoader(
+        encoded, batch_sampler=sampler, collate_fn=collate_classification(min_length=5)
+    )
 
 
 def accuracy(model, loader):
@@ -41,7 +43,9 @@ def accuracy(model, loader):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="movie_reviews", help="mr, trec, sst2, subj, movie_reviews")
+    parser.add_argument(
+        "--data", default="movie_reviews", help="mr, trec, sst2, subj, movie_reviews"
+    )
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=50)

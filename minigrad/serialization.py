@@ -130,6 +130,8 @@ class _Writer(pickle._Pickler):
 
 def _check(obj, path, seen):
     """TypeError, with the place, for what a checkpoint can't hold."""
+    if isinstance(obj, numpy.generic):  # numpy.float64 is a float too, but pickles as code
+        return obj.item()
     if isinstance(obj, (Tensor, Size, dtypes.dtype, device, *PLAIN)):
         if isinstance(obj, Tensor) and dtypes.of(obj.array).name not in STORAGE_NAMES:
             raise TypeError(f"save: {path} has dtype {obj.dtype}, which .pt files can't hold")
@@ -152,8 +154,6 @@ def _check(obj, path, seen):
         items = [_check(value, f"{path}[{i}]", seen) for i, value in enumerate(obj)]
         kind = next(k for k in (list, tuple, set, frozenset) if isinstance(obj, k))
         return kind(items)
-    if isinstance(obj, numpy.generic):
-        return obj.item()
     remedy = "save numbers, text, containers and tensors"
     if hasattr(obj, "state_dict"):
         remedy = "save its state_dict(), and build the object anew before load_state_dict()"

@@ -135,9 +135,7 @@ def test_muon_orthogonalises():
     from minigrad.optim.matrix import orthogonalise
 
     g = numpy.random.default_rng(0).standard_normal((6, 4))
-    values = numpy.linalg.svd(
-        orthogonalise(g, (3.4445, -4.775, 2.0315), 5, 1e-7), compute_uv=False
-    )
+    values = numpy.linalg.svd(orthogonalise(g, (3.4445, -4.775, 2.0315), 5, 1e-7), compute_uv=False)
     assert values.min() > 0.6 and values.max() < 1.3
 
 
@@ -255,7 +253,9 @@ def rates(optimizer, scheduler, epochs):
     for _ in range(epochs):
         groups = optimizer.param_groups
         seen.append(
-            [g["lr"] for g in groups] + [g["momentum"] for g in groups] + list(scheduler.get_last_lr())
+            [g["lr"] for g in groups]
+            + [g["momentum"] for g in groups]
+            + list(scheduler.get_last_lr())
         )
         optimizer.step()
         scheduler.step()

@@ -107,7 +107,9 @@ numbers = st.one_of(
 )
 shapes = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=9)
 some_arrays = st.one_of(
-    arrays.arrays(st.sampled_from(["float32", "float64"]), shapes, elements=numbers.map(numpy.float32)),
+    arrays.arrays(
+        st.sampled_from(["float32", "float64"]), shapes, elements=numbers.map(numpy.float32)
+    ),
     arrays.arrays("float16", shapes, elements=st.floats(-100, 100, width=16)),
     arrays.arrays(st.sampled_from(["int64", "int32", "int8", "uint8", "bool"]), shapes),
 )
