@@ -61,9 +61,9 @@ def public(namespace):
         value = getattr(namespace, name, None)
         if isinstance(value, types.ModuleType):
             continue
-        if getattr(value, "__module__", None) in ("typing", "collections", "builtins", "functools"):
-            if isinstance(value, type):
-                continue
+        borrowed = ("typing", "collections", "builtins", "functools")
+        if isinstance(value, type) and value.__module__ in borrowed:
+            continue
         found.add(name)
     return found
 

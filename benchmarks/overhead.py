@@ -74,7 +74,8 @@ def import_times(rounds=9):
 
 
 def quartiles(values):
-    return f"{statistics.median(values):6.1f} [{values[len(values) // 4]:.1f}, {values[-len(values) // 4]:.1f}]"
+    low, high = values[len(values) // 4], values[-len(values) // 4]
+    return f"{statistics.median(values):6.1f} [{low:.1f}, {high:.1f}]"
 
 
 def main():

@@ -55,7 +55,7 @@ BY_NAME = {
     + (float16, float32, float64)
 }
 _BY_NUMPY = {t.numpy: t for t in BY_NAME.values()}
-_BY_PYTHON = {builtins.bool: bool, builtins.int: int64}
+_BY_PYTHON = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 _default = float32
 
 
@@ -107,8 +107,6 @@ def to_numpy(wanted) -> numpy.dtype:
         return wanted.numpy
     if wanted in _BY_PYTHON:
         return _BY_PYTHON[wanted].numpy
-    if wanted is builtins.float:
-        return _default.numpy
     if isinstance(wanted, str) or wanted is None:
         raise TypeError(f"dtype must be a minigrad dtype such as minigrad.float32, not {wanted!r}")
     return from_numpy(wanted).numpy

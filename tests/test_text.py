@@ -9,11 +9,11 @@ from minigrad.text import (
     Vocab,
     build_vocab_from_iterator,
     collate_classification,
+    datasets,
     get_tokenizer,
     load,
     pad_ids,
 )
-from minigrad.text import datasets
 
 
 def test_tokenizers():

@@ -15,7 +15,7 @@ from .shape import broadcast_to, reshape, sizes_of, stack
 
 __all__ = [
     "arange", "as_tensor", "asarray", "cartesian_prod", "combinations", "empty", "empty_like",
-    "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace", "logspace", "meshgrid",
+    "eye", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "meshgrid",
     "new_empty", "new_full", "new_ones", "new_tensor", "new_zeros", "ones", "ones_like", "range",
     "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
@@ -36,80 +36,107 @@ def _finish(array, device=None, requires_grad=False):
 # -- from data -----------------------------------------------------------------------------------
 
 
-def _check_shape(data, path=""):
-    """The shape of nested lists; an error says where they are ragged."""
-    if isinstance(data, Variable):
-        return data.array.shape
-    if not isinstance(data, (list, tuple, builtins.range)):
-        return getattr(data, "shape", ())
-    shapes = [_check_shape(element, f"{path}[{i}]") for i, element in enumerate(data)]
-    for i, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            expected = shapes[0][0] if shapes[0] else "a number"
-            got = shape[0] if shape else "a number"
-            raise ValueError(
-                f"tensor: expected sequence of length {expected} at data{path}[{i}] (got {got}): "
-                "nested lists must be rectangular"
-            )
-    return (len(data), *(shapes[0] if shapes else ()))
+_PYTHON_NUMBERS = {builtins.bool, builtins.int, builtins.float}
 
 
-def _kind_of_leaves(data):
-    """The widest of bool, int and float among nested Python numbers; an array's dtype wins."""
-    if isinstance(data, Variable):
-        return data.array.dtype
-    if isinstance(data, (numpy.ndarray, numpy.generic)):
-        return data.dtype
-    if isinstance(data, builtins.bool):
-        return dtypes.bool.numpy
-    if isinstance(data, builtins.int):
-        return dtypes.int64.numpy
-    if isinstance(data, builtins.float):
+def _number_dtype(kinds):
+    """The dtype for Python numbers of these types: the widest of bool, int64, the default float."""
+    if not kinds or builtins.float in kinds:
         return dtypes.default_numpy()
-    if not isinstance(data, (list, tuple, builtins.range)):
-        if data is None or isinstance(data, str):
-            kind = "str" if isinstance(data, str) else "NoneType"
-            raise TypeError(f"tensor: new(): invalid data type '{kind}'")
-        return numpy.asarray(data).dtype
-    found = None
-    for kind in set(map(_kind_of_leaves, data)):
-        found = kind if found is None else dtypes.promote(found, kind)
-    return dtypes.default_numpy() if found is None else found
+    return dtypes.int64.numpy if builtins.int in kinds else dtypes.bool.numpy
+
+
+def _survey(data, path="data"):
+    """Shape and dtype of a number, or of nested sequences of numbers, arrays and 0-d tensors."""
+    if isinstance(data, Variable):
+        if data.array.size != 1:
+            kind = TypeError if data.array.dtype.kind in "iu" else ValueError
+            raise kind(
+                f"tensor: only one element tensors can be converted to Python scalars, but {path} "
+                f"has shape {tuple(data.array.shape)}; use minigrad.stack for lists of tensors"
+            )
+        return (), data.array.dtype
+    if isinstance(data, (numpy.ndarray, numpy.generic)):
+        return data.shape, dtypes.from_numpy(data.dtype).numpy
+    if isinstance(data, (builtins.bool, builtins.int, builtins.float)):
+        return (), _number_dtype({type(data)})
+    if isinstance(data, (str, bytes)):
+        if path == "data":
+            raise TypeError(f"tensor: new(): invalid data type '{type(data).__name__}'")
+        raise ValueError(f"tensor: too many dimensions '{type(data).__name__}' at {path}")
+    if isinstance(data, dict) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise RuntimeError(f"tensor: Could not infer dtype of {type(data).__name__} at {path}")
+    kinds = set(map(type, data))
+    if kinds <= _PYTHON_NUMBERS:
+        return (len(data),), _number_dtype(kinds)
+    first, found = _survey(data[0], f"{path}[0]")
+    for i in builtins.range(1, len(data)):
+        place = f"{path}[{i}]"
+        shape, dtype = _survey(data[i], place)
+        if shape != first:
+            _complain(first, shape, place)
+        found = dtypes.promote(found, dtype)
+    return (len(data), *first), found
+
+
+def _complain(first, shape, place):
+    """Two neighbours in a list differ in shape."""
+    if len(first) != len(shape):
+        names = ["a sequence" if s else "a number" for s in (first, shape)]
+        if all(name == "a sequence" for name in names):
+            names = [f"{len(s)} levels of sequences" for s in (first, shape)]
+        raise TypeError(f"tensor: expected {names[0]} at {place}, as before it (got {names[1]})")
+    dim = next(k for k in builtins.range(len(shape)) if first[k] != shape[k])
+    inside = "" if dim == 0 else f", {dim} levels down"
+    raise ValueError(
+        f"tensor: expected sequence of length {first[dim]} at {place}{inside} (got {shape[dim]}): "
+        "nested lists must be rectangular"
+    )
 
 
 def _plain(data):
-    """Nested data with tensors turned into NumPy arrays."""
+    """Nested data with tensors turned into numbers."""
     if isinstance(data, Variable):
-        array = data.array
-        return array if isinstance(array, numpy.ndarray) else array.get()
-    if isinstance(data, (list, tuple)):
+        return data.array.item()
+    if isinstance(data, (list, tuple)) and not set(map(type, data)) <= _PYTHON_NUMBERS:
         return [_plain(element) for element in data]
     return data
 
 
+def _to_integers(data, floating, dtype):
+    """An array of an integer dtype, which the numbers must fit; -1 is 255 in uint8, as in C."""
+    work = numpy.float64 if floating else numpy.int64
+    try:
+        array = numpy.array(data, dtype if dtype == numpy.uint64 else work)
+    except OverflowError as error:
+        raise ValueError(f"tensor: an integer is too large for {dtype}") from error
+    limits = numpy.iinfo(dtype)
+    least = -builtins.int(limits.max) if limits.min == 0 else builtins.int(limits.min)
+    if array.size and not builtins.bool((array >= least).all() & (array <= builtins.int(limits.max)).all()):
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
+    return array.astype(dtype)
+
+
 def _to_array(data, dtype):
     """A new array from anything that a tensor can be made of."""
+    wanted = None if dtype is None else dtypes.to_numpy(dtype)
     if isinstance(data, Variable):
-        return data.array.astype(data.array.dtype if dtype is None else dtypes.to_numpy(dtype))
+        return data.array.astype(data.array.dtype if wanted is None else wanted)
     if array_module(data) is not numpy:
-        return data.astype(data.dtype if dtype is None else dtypes.to_numpy(dtype))
-    if isinstance(data, (numpy.ndarray, numpy.generic)):
-        found = dtypes.from_numpy(data.dtype).numpy if dtype is None else dtypes.to_numpy(dtype)
-        return numpy.array(data, found)
-    if not isinstance(data, (list, tuple, builtins.range, builtins.int, builtins.float)):
-        if hasattr(data, "__array__"):
-            return _to_array(numpy.asarray(data), dtype)
-        if hasattr(data, "__iter__") and not isinstance(data, (str, bytes, dict)):
-            data = list(data)
-    _check_shape(data)
-    found = _kind_of_leaves(data) if dtype is None else dtypes.to_numpy(dtype)
-    found = dtypes.from_numpy(found).numpy
-    try:
-        return numpy.array(_plain(data), found)
-    except (ValueError, TypeError) as error:
-        raise TypeError(f"tensor: the data can't be made into numbers: {error}") from error
-    except OverflowError as error:
-        raise RuntimeError(f"value cannot be converted to type {found} without overflow") from error
+        return data.astype(data.dtype if wanted is None else wanted)
+    if isinstance(data, (numpy.ndarray, numpy.generic)) and data.dtype.kind not in "US":
+        found = dtypes.from_numpy(data.dtype).numpy
+        return numpy.array(data, found if wanted is None else wanted)
+    if hasattr(data, "__array__"):
+        return _to_array(numpy.asarray(data), dtype)
+    shape, found = _survey(data)
+    wanted = found if wanted is None else wanted
+    data = _plain(data)
+    if dtypes.kind_of(wanted) == 1:
+        array = _to_integers(data, dtypes.kind_of(found) == 2, wanted)
+    else:
+        array = numpy.array(data, wanted)
+    return array.reshape(shape)
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
@@ -132,8 +159,18 @@ def as_tensor(data, dtype=None, device=None):
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """A tensor of `obj`, sharing its memory where that is possible and copy is not True."""
+    """A tensor of `obj`, sharing its memory where that is possible and copy is not True.
+
+    Raises ValueError where copy is False and the memory can't be shared.
+    """
+    if isinstance(obj, (bytes, bytearray, memoryview)):
+        obj = numpy.frombuffer(obj, _numpy_dtype(dtype))
     out = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    source = getattr(obj, "array", obj)
+    if copy is False and not (
+        isinstance(source, numpy.ndarray) and numpy.may_share_memory(source, out.array)
+    ):
+        raise ValueError(f"asarray: can't alias {type(obj).__name__} into a tensor of {out.dtype}")
     return out.requires_grad_() if requires_grad else out
 
 
@@ -142,6 +179,11 @@ def from_numpy(ndarray):
     if not isinstance(ndarray, numpy.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     dtypes.from_numpy(ndarray.dtype)
+    if not ndarray.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order; convert it "
+            "with array.astype(array.dtype.newbyteorder('='))"
+        )
     if builtins.any(stride < 0 for stride in ndarray.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative "
@@ -149,6 +191,11 @@ def from_numpy(ndarray):
             "copy of your array with array.copy().)"
         )
     return wrap(ndarray)
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A vector that shares the memory of bytes."""
+    return _finish(numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
 
 
 def from_dlpack(ext_tensor):
@@ -168,10 +215,26 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
 # -- filled ----------------------------------------------------------------------------------------
 
 
-def _checked(name, size):
+def checked_sizes(name, size, keywords=None):
+    """The sizes given as numbers, as one tuple or as `size=`; they must be there, and not negative.
+
+    keywords: what the caller doesn't know by name, where `size` may be and nothing else.
+    """
+    if keywords:
+        unknown = [keyword for keyword in keywords if keyword != "size"]
+        if unknown:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{unknown[0]}'")
+        if size:
+            raise TypeError(f"{name}() got multiple values for argument 'size'")
+        size = (keywords["size"],)
+    if not size:
+        raise TypeError(f"{name}() missing 1 required positional arguments: 'size'")
     size = sizes_of(name, size)
-    if builtins.any(n < 0 for n in size):
-        raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(size)}")
+    if builtins.min(size, default=0) < 0:
+        raise RuntimeError(
+            f"{name}: Trying to create tensor with negative dimension {builtins.min(size)}: "
+            f"{list(size)}"
+        )
     return size
 
 
@@ -179,20 +242,22 @@ def _into(out, result, name):
     return result if out is None else out._assign_out(result, name)
 
 
-def _size_argument(size, keywords):
-    return (keywords.pop("size"),) if not size and "size" in keywords else size
-
-
-def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, **size_kw):
+def zeros(
+    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **size_kw,
+):  # fmt: skip
     """Zeros, in that shape."""
-    shape = _checked("zeros", _size_argument(size, size_kw))
+    shape = checked_sizes("zeros", size, size_kw)
     result = _finish(numpy.zeros(shape, _numpy_dtype(dtype)), device, requires_grad)
     return _into(out, result, "zeros")
 
 
-def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, **size_kw):
+def ones(
+    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **size_kw,
+):  # fmt: skip
     """Ones, in that shape."""
-    shape = _checked("ones", _size_argument(size, size_kw))
+    shape = checked_sizes("ones", size, size_kw)
     result = _finish(numpy.ones(shape, _numpy_dtype(dtype)), device, requires_grad)
     return _into(out, result, "ones")
 
@@ -202,89 +267,129 @@ def empty(
     memory_format=None, **size_kw,
 ):  # fmt: skip
     """Memory for that shape, with whatever numbers are there."""
-    shape = _checked("empty", _size_argument(size, size_kw))
+    shape = checked_sizes("empty", size, size_kw)
     result = _finish(numpy.empty(shape, _numpy_dtype(dtype)), device, requires_grad)
     return _into(out, result, "empty")
 
 
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def full(
+    size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """One number everywhere; its kind gives the dtype if none is given."""
-    if isinstance(fill_value, Variable):
-        fill_value = fill_value.item()
-    found = _kind_of_leaves(fill_value) if dtype is None else dtypes.to_numpy(dtype)
-    shape = _checked("full", (size,))
-    result = _finish(numpy.full(shape, fill_value, found), device, requires_grad)
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full(): 'size' must be a tuple of ints, not {type(size).__name__}")
+    shape = checked_sizes("full", (size,))
+    number = _fill_value("full", fill_value, None if dtype is None else dtypes.to_numpy(dtype))
+    result = _finish(numpy.full(shape, number), device, requires_grad)
     return _into(out, result, "full")
 
 
-def _like(input, make, dtype, device, requires_grad):
+def _fill_value(name, value, dtype):
+    """One number as a 0-d array of a dtype that can hold it."""
+    value = _number(value)
+    if not isinstance(value, (builtins.bool, builtins.int, builtins.float)):
+        raise TypeError(f"{name}(): 'fill_value' must be a number, not {type(value).__name__}")
+    floating = isinstance(value, builtins.float)
+    dtype = _number_dtype({type(value)}) if dtype is None else dtype
+    try:
+        if dtypes.kind_of(dtype) == 1:
+            return _to_integers(value, floating, dtype)
+        array = numpy.array(value, dtype)
+    except (ValueError, OverflowError):
+        array = None
+    if array is None or (floating and numpy.isinf(array) and not math.isinf(value)):
+        raise RuntimeError(f"{name}: value cannot be converted to type {dtype} without overflow")
+    return array
+
+
+def _like(name, input, fill, dtype, device, requires_grad, memory_format):
+    """An array like the input's, also in the order of its memory unless that shall be row-major."""
+    if not isinstance(input, Variable):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
     array = input.array
     wanted = array.dtype if dtype is None else dtypes.to_numpy(dtype)
-    return _finish(make(array_module(array), array, wanted), device, requires_grad)
+    order = "C" if memory_format == "torch.contiguous_format" else "K"
+    out = array_module(array).empty_like(array, wanted, order)
+    if fill is not None:
+        out[...] = _fill_value(name, fill, wanted).item()
+    return _finish(out, device, requires_grad)
 
 
 def zeros_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    pin_memory=False,
+):  # fmt: skip
     """Zeros in the shape, dtype and device of `input`."""
-    return _like(input, lambda xp, a, d: xp.zeros_like(a, d), dtype, device, requires_grad)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    pin_memory=False,
+):  # fmt: skip
     """Ones in the shape, dtype and device of `input`."""
-    return _like(input, lambda xp, a, d: xp.ones_like(a, d), dtype, device, requires_grad)
+    return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
 def empty_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    pin_memory=False,
+):  # fmt: skip
     """Memory in the shape, dtype and device of `input`, with whatever numbers are there."""
-    return _like(input, lambda xp, a, d: xp.empty_like(a, d), dtype, device, requires_grad)
+    return _like("empty_like", input, None, dtype, device, requires_grad, memory_format)
 
 
 def full_like(
     input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
-    memory_format=None,
+    memory_format=None, pin_memory=False,
 ):  # fmt: skip
     """One number everywhere, in the shape, dtype and device of `input`."""
-    if isinstance(fill_value, Variable):
-        fill_value = fill_value.item()
-    return _like(
-        input, lambda xp, a, d: xp.full_like(a, fill_value, d), dtype, device, requires_grad
-    )
+    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
 
 
-def _new(input, make, size, dtype, device, requires_grad):
-    xp = array_module(input.array)
+def _new(name, input, make, size, keywords, dtype, device, requires_grad):
+    shape = checked_sizes(name, size, keywords)
     wanted = input.array.dtype if dtype is None else dtypes.to_numpy(dtype)
-    return _finish(make(xp, _checked("new", size), wanted), device, requires_grad)
+    return _finish(make(array_module(input.array), shape, wanted), device, requires_grad)
 
 
-def new_zeros(input, *size, dtype=None, device=None, requires_grad=False, **size_kw):
+def new_zeros(
+    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **size_kw,
+):  # fmt: skip
     """Zeros of another shape in this tensor's dtype and on its device."""
-    size = _size_argument(size, size_kw)
-    return _new(input, lambda xp, s, d: xp.zeros(s, d), size, dtype, device, requires_grad)
+    make = lambda xp, shape, dtype: xp.zeros(shape, dtype)
+    return _new("new_zeros", input, make, size, size_kw, dtype, device, requires_grad)
 
 
-def new_ones(input, *size, dtype=None, device=None, requires_grad=False, **size_kw):
+def new_ones(
+    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **size_kw,
+):  # fmt: skip
     """Ones of another shape in this tensor's dtype and on its device."""
-    size = _size_argument(size, size_kw)
-    return _new(input, lambda xp, s, d: xp.ones(s, d), size, dtype, device, requires_grad)
+    make = lambda xp, shape, dtype: xp.ones(shape, dtype)
+    return _new("new_ones", input, make, size, size_kw, dtype, device, requires_grad)
 
 
-def new_empty(input, *size, dtype=None, device=None, requires_grad=False, **size_kw):
+def new_empty(
+    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **size_kw,
+):  # fmt: skip
     """Memory for another shape in this tensor's dtype and on its device."""
-    size = _size_argument(size, size_kw)
-    return _new(input, lambda xp, s, d: xp.empty(s, d), size, dtype, device, requires_grad)
+    make = lambda xp, shape, dtype: xp.empty(shape, dtype)
+    return _new("new_empty", input, make, size, size_kw, dtype, device, requires_grad)
 
 
-def new_full(input, size, fill_value, *, dtype=None, device=None, requires_grad=False):
+def new_full(
+    input, size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """One number in another shape, in this tensor's dtype and on its device."""
-    return _new(
-        input, lambda xp, s, d: xp.full(s, fill_value, d), (size,), dtype, device, requires_grad
+    make = lambda xp, shape, dtype: xp.full(
+        shape, _fill_value("new_full", fill_value, dtype).item(), dtype
     )
+    return _new("new_full", input, make, (size,), None, dtype, device, requires_grad)
 
 
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False):
@@ -304,28 +409,47 @@ def _number(value):
     return value.item() if isinstance(value, (Variable, numpy.generic)) else value
 
 
-def arange(*bounds, out=None, dtype=None, layout=None, device=None, requires_grad=False, **named):
+def arange(
+    *bounds, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    **named,
+):  # fmt: skip
     """start, start + step, ... below end. Integers give int64, floats the default dtype."""
-    names = ("end",) if len(bounds) + len(named) == 1 else ("start", "end", "step")
-    given = dict(zip(names, map(_number, bounds), strict=False))
-    given |= {name: _number(value) for name, value in named.items()}
-    start, end, step = given.get("start", 0), given["end"], given.get("step", 1)
+    start, end, step = _bounds(*bounds, **named)
+    whole = all(isinstance(v, builtins.int) for v in (start, end, step))
+    if dtype is None:
+        wanted = dtypes.int64.numpy if whole else dtypes.default_numpy()
+    else:
+        wanted = dtypes.to_numpy(dtype)
+    if wanted.kind == "b":
+        raise NotImplementedError("arange is not implemented for bool")
+    if not all(map(math.isfinite, (start, end, step))):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
+    if wanted.kind in "iu":
+        whole, start, end, step = True, *map(builtins.int, (start, end, step))
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError(
-            f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}"
+            "arange: upper bound and lower bound inconsistent with step sign: "
+            f"{start}, {end}, {step}"
         )
-    whole = all(isinstance(v, builtins.int) for v in (start, end, step))
-    wanted = (
-        (dtypes.int64.numpy if whole else dtypes.default_numpy())
-        if dtype is None
-        else (dtypes.to_numpy(dtype))
-    )
-    count = builtins.max(math.ceil((end - start) / step), 0)
+    count = -((start - end) // step) if whole else math.ceil((end - start) / step)
     index = numpy.arange(count, dtype=numpy.int64 if whole else numpy.float64)
-    result = _finish((start + index * step).astype(wanted), device, requires_grad)
+    result = _finish((start + index * step).astype(wanted, copy=False), device, requires_grad)
     return _into(out, result, "arange")
+
+
+def _bounds(*bounds, **named):
+    """start, end and step from (end), (start, end) or (start, end, step), by place or by name."""
+    names = ("end",) if len(bounds) == 1 and "end" not in named else ("start", "end", "step")
+    given = dict(zip(names, bounds, strict=False)) | named
+    if len(bounds) > 3 or "end" not in given or not given.keys() <= {"start", "end", "step"}:
+        raise TypeError("arange() takes (end), (start, end) or (start, end, step)")
+    start, end, step = map(_number, (given.get("start", 0), given["end"], given.get("step", 1)))
+    for value in (start, end, step):
+        if not isinstance(value, (builtins.int, builtins.float)):
+            raise TypeError(f"arange(): bounds must be numbers, not {type(value).__name__}")
+    return start, end, step
 
 
 def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
@@ -337,19 +461,20 @@ def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=F
     return _finish((start + index * step).astype(_numpy_dtype(dtype)), device, requires_grad)
 
 
-def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_grad=False):
+def linspace(
+    start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """`steps` numbers from start to end, both included, equally far apart."""
-    start, end = _number(start), _number(end)
-    steps = operator.index(steps)
-    if steps < 0:
-        raise RuntimeError("linspace: number of steps must be non-negative")
-    wanted = _numpy_dtype(dtype)
-    line = _line(start, end, steps, wanted)
+    line = _line("linspace", start, end, steps, _numpy_dtype(dtype))
     return _into(out, _finish(line, device, requires_grad), "linspace")
 
 
-def _line(start, end, steps, dtype):
+def _line(name, start, end, steps, dtype):
     """From both ends towards the middle, as torch does, so that it is symmetric."""
+    start, end, steps = _number(start), _number(end), operator.index(steps)
+    if steps < 0:
+        raise RuntimeError(f"{name}: number of steps must be non-negative, got {steps}")
     if steps == 1:
         return numpy.full(1, start, dtype)
     index = numpy.arange(steps)
@@ -360,13 +485,19 @@ def _line(start, end, steps, dtype):
     return numpy.where(index < steps // 2, first, last).astype(dtype)
 
 
-def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False):
+def logspace(
+    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
+):  # fmt: skip
     """base^start to base^end in `steps` equal factors."""
-    line = _line(_number(start), _number(end), steps, numpy.dtype("float64"))
-    return _finish((base**line).astype(_numpy_dtype(dtype)), device, requires_grad)
+    line = base ** _line("logspace", start, end, steps, numpy.dtype("float64"))
+    return _into(out, _finish(line.astype(_numpy_dtype(dtype)), device, requires_grad), "logspace")
 
 
-def eye(n, m=None, *, out=None, dtype=None, device=None, requires_grad=False):
+def eye(
+    n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """Ones on the diagonal of an n x m matrix."""
     if n < 0 or (m or 0) < 0:
         raise RuntimeError(f"eye: n and m must be greater or equal to 0, got {n} and {m}")
@@ -374,20 +505,39 @@ def eye(n, m=None, *, out=None, dtype=None, device=None, requires_grad=False):
     return _into(out, result, "eye")
 
 
-def tril_indices(row, col, offset=0, *, dtype=None, device=None):
+def _triangle(name, find, row, col, offset, dtype, device):
+    if row < 0 or col < 0:
+        raise RuntimeError(f"{name}: row and col must be non-negative, got {row} and {col}")
+    wanted = dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)
+    if wanted not in (numpy.int32, numpy.int64):
+        raise NotImplementedError(f"{name} gives int64 or int32 indices, not {wanted}")
+    return _finish(numpy.stack(find(row, offset, col)).astype(wanted), device)
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
     """Row and column numbers of the lower triangle, as a 2 x n tensor."""
-    indices = numpy.stack(numpy.tril_indices(row, offset, col))
-    return _finish(
-        indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device
-    )
+    return _triangle("tril_indices", numpy.tril_indices, row, col, offset, dtype, device)
 
 
-def triu_indices(row, col, offset=0, *, dtype=None, device=None):
+def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
     """Row and column numbers of the upper triangle, as a 2 x n tensor."""
-    indices = numpy.stack(numpy.triu_indices(row, offset, col))
-    return _finish(
-        indices.astype(dtypes.int64.numpy if dtype is None else dtypes.to_numpy(dtype)), device
-    )
+    return _triangle("triu_indices", numpy.triu_indices, row, col, offset, dtype, device)
+
+
+def _vectors(name, tensors, most_dims=1, least_dims=0):
+    """Refuse what is no vector, and vectors of different dtypes."""
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Variable):
+            raise TypeError(f"{name}: expected Tensor as element {i}, but got {type(x).__name__}")
+        if x.array.dtype != tensors[0].array.dtype:
+            raise RuntimeError(
+                f"{name} expects all tensors to have the same dtype, got "
+                f"{tensors[0].dtype} and {x.dtype}"
+            )
+        if not least_dims <= x.array.ndim <= most_dims:
+            raise RuntimeError(f"{name}: expected a vector, but got shape {list(x.array.shape)}")
 
 
 def meshgrid(*tensors, indexing=None):
@@ -397,6 +547,7 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
+    _vectors("meshgrid", tensors)
     swapped = indexing == "xy" and len(tensors) > 1
     ordered = [tensors[1], tensors[0], *tensors[2:]] if swapped else list(tensors)
     sizes = [x.array.size for x in ordered]
@@ -411,6 +562,7 @@ def meshgrid(*tensors, indexing=None):
 
 def cartesian_prod(*tensors):
     """All tuples with one number from each vector, one a row."""
+    _vectors("cartesian_prod", tensors, least_dims=1)
     if len(tensors) == 1:
         return tensors[0]
     return stack([reshape(grid, (-1,)) for grid in meshgrid(*tensors, indexing="ij")], 1)
@@ -418,6 +570,11 @@ def cartesian_prod(*tensors):
 
 def combinations(input, r=2, with_replacement=False):
     """All choices of r numbers of a vector, in order, one a row."""
+    _vectors("combinations", [input], least_dims=1)
+    if r < 0:
+        raise RuntimeError(f"combinations: expected a non-negative number of elements, got r={r}")
+    if r == 0:
+        return new_empty(input, 0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     index = numpy.array(list(choose(builtins.range(input.array.size), r)), numpy.int64)
     if not len(index):

@@ -10,8 +10,8 @@ from ..backend import CPU, array_module, to_device
 from ..backend import device as Device
 from ..generator import default_generator
 from ..op import Variable, wrap
+from .creation import checked_sizes
 from .elementwise import add_arrays, mul
-from .shape import sizes_of
 
 __all__ = [
     "bernoulli", "bernoulli_", "binomial", "cauchy_", "exponential_", "geometric_", "log_normal_",
@@ -31,17 +31,6 @@ def _floating(name, dtype):
     return dtype
 
 
-def _shape(name, size, keywords):
-    if not size and "size" in keywords:
-        size = (keywords["size"],)
-    shape = sizes_of(name, size)
-    if min(shape, default=0) < 0:
-        raise RuntimeError(
-            f"{name}: Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
-        )
-    return shape
-
-
 def _finish(array, device, requires_grad, out=None, name=""):
     if device is not None:
         array = to_device(array, Device(device))
@@ -56,7 +45,7 @@ def rand(
     pin_memory=False, **size_kw,
 ):  # fmt: skip
     """Uniform on [0, 1)."""
-    shape = _shape("rand", size, size_kw)
+    shape = checked_sizes("rand", size, size_kw)
     numbers = _stream(generator).uniform(math.prod(shape), _floating("rand", dtype))
     return _finish(numbers.reshape(shape), device, requires_grad, out, "rand")
 
@@ -66,7 +55,7 @@ def randn(
     pin_memory=False, **size_kw,
 ):  # fmt: skip
     """Normal with mean 0 and variance 1."""
-    shape = _shape("randn", size, size_kw)
+    shape = checked_sizes("randn", size, size_kw)
     numbers = _stream(generator).normal(math.prod(shape), _floating("randn", dtype))
     return _finish(numbers.reshape(shape), device, requires_grad, out, "randn")
 
@@ -80,7 +69,7 @@ def randint(
     low, high = operator.index(low), operator.index(high)
     wanted = dtypes.int64 if dtype is None else dtype
     _check_range(low, high, dtypes.to_numpy(wanted))
-    shape = _shape("randint", (size,), {})
+    shape = checked_sizes("randint", (size,))
     numbers = _stream(generator).integers(math.prod(shape), low, high)
     numbers = numbers.astype(dtypes.to_numpy(wanted)).reshape(shape)
     return _finish(numbers, device, requires_grad, out, "randint")
@@ -195,7 +184,7 @@ def normal(
     if not isinstance(mean, Variable) and not isinstance(std, Variable):
         if size is None:
             raise TypeError("normal(): numbers for mean and std need a size")
-        shape = _shape("normal", (size,), {})
+        shape = checked_sizes("normal", (size,))
         if std < 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         numbers = _stream(generator).normal(math.prod(shape), _floating("normal", dtype), mean, std)
