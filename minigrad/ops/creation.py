@@ -124,7 +124,7 @@ def _to_array(data, dtype):
         return data.array.astype(data.array.dtype if wanted is None else wanted)
     if array_module(data) is not numpy:
         return data.astype(data.dtype if wanted is None else wanted)
-    if isinstance(data, (numpy.ndarray, numpy.generic)) and data.dtype.kind not in "US":
+    if isinstance(data, (numpy.ndarray, numpy.generic)):
         found = dtypes.from_numpy(data.dtype).numpy
         return numpy.array(data, found if wanted is None else wanted)
     if hasattr(data, "__array__"):
