@@ -479,7 +479,7 @@ def _line(name, start, end, steps, dtype):
         return numpy.full(1, start, dtype)
     index = numpy.arange(steps)
     work = dtype if dtype.kind == "f" else numpy.dtype("float64")
-    step = work.type((end - start) / builtins.max(steps - 1, 1))
+    step = (work.type(end) - work.type(start)) / work.type(builtins.max(steps - 1, 1))
     first = work.type(start) + step * index.astype(work)
     last = work.type(end) - step * (steps - 1 - index).astype(work)
     return numpy.where(index < steps // 2, first, last).astype(dtype)
