@@ -45,6 +45,7 @@ is listed is there with torch's signature, and the tests hold what it does again
 - Dropout masks come from the same seeded stream, but are not torch's; everything else that is random is.
 - `gradcheck` refuses float32 inputs instead of failing on them.
 - Errors name the op, the shapes and the remedy; inside a model, also the path of the layer.
+- `grad_fn` names our operation, where torch names the kernel it ran (SumBackward1, AddmmBackward0).
 - `as_strided` copies. There are no complex numbers, no quantisation, no distributed training.
 - `capturable=True` and `differentiable=True` of optimizers are refused; `foreach`, `fused` do nothing.
 - `Muon` orthogonalises in the parameter's own dtype, where torch goes through bfloat16.
