@@ -579,4 +579,4 @@ def combinations(input, r=2, with_replacement=False):
     index = numpy.array(list(choose(builtins.range(input.array.size), r)), numpy.int64)
     if not len(index):
         return new_empty(input, (0, r))
-    return input[wrap(index)]
+    return input[wrap(array_module(input.array).asarray(index))]

@@ -213,7 +213,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Indices drawn with probability proportional to the numbers of each row."""
-    weights = input.array
+    weights = to_device(input.array, CPU)
     if weights.ndim not in (1, 2):
         raise RuntimeError(f"multinomial: prob_dist must be 1 or 2 dim, got {weights.ndim}")
     if weights.dtype.kind not in "fV":
@@ -242,8 +242,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             draws = stream.uniform(num_samples, numpy.float64)
             out_row[:] = numpy.searchsorted(steps / steps[-1], draws, side="right")
         numpy.minimum(chosen, rows.shape[1] - 1, out=chosen)
-    result = wrap(chosen.astype(numpy.int64).reshape(*weights.shape[:-1], num_samples))
-    return result if out is None else out._assign_out(result, "multinomial")
+    chosen = chosen.astype(numpy.int64).reshape(*weights.shape[:-1], num_samples)
+    return _finish(chosen, input.device, False, out, "multinomial")
 
 
 def poisson(input, generator=None):
