@@ -480,8 +480,9 @@ def _line(name, start, end, steps, dtype):
     index = numpy.arange(steps)
     work = dtype if dtype.kind == "f" else numpy.dtype("float64")
     step = (work.type(end) - work.type(start)) / work.type(builtins.max(steps - 1, 1))
-    first = work.type(start) + step * index.astype(work)
-    last = work.type(end) - step * (steps - 1 - index).astype(work)
+    # each number is rounded once, as by a fused multiply-add
+    first = builtins.float(work.type(start)) + builtins.float(step) * index
+    last = builtins.float(work.type(end)) - builtins.float(step) * (steps - 1 - index)
     return numpy.where(index < steps // 2, first, last).astype(dtype)
 
 
