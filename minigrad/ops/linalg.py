@@ -44,7 +44,8 @@ __all__ = [
 def _product(xp, x, y):
     """x @ y, with a stack of matrices times one matrix done as a single product."""
     if x.ndim > 2 and y.ndim == 2 and x.flags.c_contiguous:
-        return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
+        rows = math.prod(x.shape[:-1])
+        return (x.reshape(rows, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
     return x @ y
 
 
@@ -67,7 +68,8 @@ def transposed_times(xp, x, y, *, to_matrix=False):
     to_matrix: summed over the stack as well, which is one product of the flattened stacks.
     """
     if to_matrix and x.ndim > 2:
-        return x.reshape(-1, x.shape[-1]).T @ y.reshape(-1, y.shape[-1])
+        rows = math.prod(x.shape[:-1])
+        return x.reshape(rows, x.shape[-1]).T @ y.reshape(rows, y.shape[-1])
     return x.swapaxes(-1, -2) @ y
 
 
