@@ -112,7 +112,9 @@ def _to_integers(data, floating, dtype):
         raise ValueError(f"tensor: an integer is too large for {dtype}") from error
     limits = numpy.iinfo(dtype)
     least = -builtins.int(limits.max) if limits.min == 0 else builtins.int(limits.min)
-    if array.size and not builtins.bool((array >= least).all() & (array <= builtins.int(limits.max)).all()):
+    if array.size and not builtins.bool(
+        (array >= least).all() & (array <= builtins.int(limits.max)).all()
+    ):
         raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
     return array.astype(dtype)
 
@@ -195,7 +197,9 @@ def from_numpy(ndarray):
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A vector that shares the memory of bytes."""
-    return _finish(numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
+    return _finish(
+        numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad
+    )
 
 
 def from_dlpack(ext_tensor):

@@ -10,8 +10,8 @@ import numpy
 from ..backend import array_module
 from ..op import primitive, wrap
 from .elementwise import choose
-from .linalg import matmul, multiply_matrices, times_transposed, transposed_times, unit_dim
-from .shape import lower_triangle, swap_axes
+from .linalg import matmul, multiply_matrices, times_transposed, transposed_times
+from .shape import insert_dim, lower_triangle, swap_axes
 
 __all__ = [
     "cholesky",
@@ -34,7 +34,7 @@ def transpose_last(x):
 
 def _spread(x):
     """A vector (..., n) as a column and as a row, for differences of all pairs."""
-    return unit_dim(x, dim=-1), unit_dim(x, dim=-2)
+    return insert_dim(x, dim=-1), insert_dim(x, dim=-2)
 
 
 def _square(name, shape):
@@ -78,7 +78,7 @@ determinant.samples(lambda rand: [(rand(3, 3),), (rand(2, 2, 2),)])
 
 def _as_scalars(x):
     """One number a matrix, with two dimensions of size 1 after it."""
-    return unit_dim(unit_dim(x, dim=-1), dim=-1)
+    return insert_dim(insert_dim(x, dim=-1), dim=-1)
 
 
 @primitive(name="LinalgSlogdet")
@@ -167,7 +167,7 @@ def _svd_gradient(g, out0, out1, out2):
     middle = (f * (in_u - transpose_last(in_u))) * row + column * (
         f * (in_v - transpose_last(in_v))
     )
-    middle = choose(_diagonal(s), unit_dim(g_s, dim=-1) + 0 * middle, middle)
+    middle = choose(_diagonal(s), insert_dim(g_s, dim=-1) + 0 * middle, middle)
     inside = multiply_matrices(u, multiply_matrices(middle, vh))
     rest_u = g_u - multiply_matrices(u, in_u)
     rest_v = g_vh - multiply_matrices(transpose_last(in_v), vh)
@@ -199,7 +199,7 @@ def _eigh_gradient(g, out0, out1):
     f = choose(equal, 0, 1 / choose(equal, 1, gaps))
     middle = f * transposed_times(out1, g_v)
     a = multiply_matrices(out1, times_transposed(middle, out1))
-    a = a + multiply_matrices(out1 * unit_dim(g_w, dim=-2), transpose_last(out1))
+    a = a + multiply_matrices(out1 * insert_dim(g_w, dim=-2), transpose_last(out1))
     return 0.5 * (a + transpose_last(a))
 
 
@@ -258,7 +258,7 @@ def pinverse(input, rcond=1e-15):
     u, s, vh = singular_values_and_vectors(input)
     small = s.array <= rcond * s.array.max(-1, keepdims=True)
     inverted = choose(small, 0, 1 / choose(small, 1, s))
-    return multiply_matrices(transpose_last(vh) * unit_dim(inverted, dim=-2), transpose_last(u))
+    return multiply_matrices(transpose_last(vh) * insert_dim(inverted, dim=-2), transpose_last(u))
 
 
 def matrix_power(input, n):

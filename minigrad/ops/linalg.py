@@ -24,7 +24,9 @@ from .reduce import (
 from .shape import (
     broadcast_shapes,
     cat,
+    insert_dim,
     permute_dims,
+    remove_dim,
     reshape,
     reshape_to,
     take_diagonal,
@@ -125,27 +127,11 @@ def matrix_times_vector(xp, x, y):
 
 
 matrix_times_vector.vjp(
-    x=lambda g, y: unit_dim(g, dim=-1) * y,
-    y=lambda g, x: sum_to(unit_dim(g, dim=-1) * x, shape=(x.shape[-1],)),
+    x=lambda g, y: insert_dim(g, dim=-1) * y,
+    y=lambda g, x: sum_to(insert_dim(g, dim=-1) * x, shape=(x.shape[-1],)),
 )
 
 
-@primitive(name="Unsqueeze", view=True)
-def unit_dim(xp, x, *, dim):
-    """x with a dimension of size 1 at dim (which may count from the end)."""
-    return xp.expand_dims(x, dim)
-
-
-@primitive(name="Squeeze", view=True)
-def drop_dim(xp, x, *, dim):
-    """x without its dimension of size 1 at dim."""
-    return x.squeeze(dim)
-
-
-unit_dim.vjp(x=lambda g, dim: drop_dim(g, dim=dim))
-drop_dim.vjp(x=lambda g, dim: unit_dim(g, dim=dim))
-unit_dim.samples(lambda rand: [(rand(3, 2), {"dim": -1})])
-drop_dim.samples(lambda rand: [(rand(3, 1), {"dim": -1})])
 matrix_times_vector.samples(lambda rand: [(rand(3, 4), rand(4)), (rand(2, 3, 4), rand(4))])
 
 
@@ -193,7 +179,7 @@ def matmul(input, other, *, out=None):
     elif len(b) == 1:
         result = matrix_times_vector(input, other)
     elif len(a) == 1:
-        result = drop_dim(multiply_matrices(unit_dim(input, dim=0), other), dim=-2)
+        result = remove_dim(multiply_matrices(insert_dim(input, dim=0), other), dim=-2)
     else:
         result = multiply_matrices(input, other)
     return result if out is None else out._assign_out(result, "matmul")
@@ -250,7 +236,7 @@ def dot(input, tensor):
 def outer(input, vec2):
     """All products of two vectors' numbers, x_i y_j."""
     _needs_dims("outer", (input, vec2), (1, 1))
-    return mul(unit_dim(input, dim=1), vec2)
+    return mul(insert_dim(input, dim=1), vec2)
 
 
 def inner(input, other):
@@ -427,7 +413,7 @@ def _contract(x, x_letters, y, y_letters, later):
     a = reshape_to(a, shape=(math.prod(stack_sizes), n, k))
     b = reshape_to(b, shape=(math.prod(stack_sizes), k, m))
     if math.prod(stack_sizes) == 1:
-        a, b = drop_dim(a, dim=0), drop_dim(b, dim=0)
+        a, b = remove_dim(a, dim=0), remove_dim(b, dim=0)
     return reshape_to(matmul(a, b), shape=final), stack + rows + columns
 
 

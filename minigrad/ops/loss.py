@@ -26,7 +26,7 @@ from .elementwise import (
 from .index import gather_along, scatter_add_along
 from .linalg import euclidean_norm, vector_norm
 from .pad import crop, pad_constant
-from .reduce import mean, reduce_logsumexp, reduce_sum, restore, sum, take_along
+from .reduce import expand_to, mean, reduce_logsumexp, reduce_sum, restore, sum, take_along
 from .shape import broadcast_tensors, expand, join_along, reshape, select_at, unsqueeze
 from .special import xlogy
 
@@ -337,30 +337,10 @@ def nll_total(xp, x, *, divide_by):
 
 nll_rows.vjp(x=lambda g, scale: nll_rows_back(g, scale=scale))
 nll_rows_back.vjp(g=lambda gg, scale: nll_rows(gg, scale=scale))
-nll_total.vjp(x=lambda g, x_shape, divide_by: expand_scalar(g / float(divide_by), shape=x_shape))
+nll_total.vjp(x=lambda g, x_shape, divide_by: expand_to(g / float(divide_by), shape=x_shape))
 nll_rows.samples(lambda rand: [(rand(3, 1), {"scale": rand(3)})])
 nll_rows_back.samples(lambda rand: [(rand(3), {"scale": rand(3)})])
 nll_total.samples(lambda rand: [(rand(3), {"divide_by": 2.0})])
-
-
-@primitive(name="Expand")
-def expand_scalar(xp, g, *, shape):
-    """One number everywhere."""
-    return xp.broadcast_to(g, shape)
-
-
-expand_scalar.vjp(g=lambda gg: sum_scalar(gg))
-
-
-@primitive(name="Sum")
-def sum_scalar(xp, x):
-    """The sum of all numbers."""
-    return x.sum()
-
-
-sum_scalar.vjp(x=lambda g, x_shape: expand_scalar(g, shape=x_shape))
-expand_scalar.samples(lambda rand: [(rand(), {"shape": (3, 2)})])
-sum_scalar.samples(lambda rand: [(rand(3, 2),)])
 
 
 def _same_size(name, input, target):
