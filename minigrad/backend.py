@@ -1,17 +1,16 @@
 """NumPy or CuPy: which module an array belongs to, and which device that is."""
 
-import sys
-
 import numpy
+
+_cupy = None  # the cupy module, once a device has been asked for
 
 
 def array_module(*operands):
     """The module, numpy or cupy, whose functions fit these arrays (Python numbers fit both)."""
-    cupy = sys.modules.get("cupy")
-    if cupy is not None:
+    if _cupy is not None:
         for operand in operands:
-            if isinstance(operand, cupy.ndarray):
-                return cupy
+            if isinstance(operand, _cupy.ndarray):
+                return _cupy
     return numpy
 
 
@@ -80,6 +79,7 @@ def to_device(array, where: device):
 
 def require_cupy():
     """The cupy module, or an error that says how to get a working one."""
+    global _cupy
     try:
         import cupy
     except ImportError as error:
@@ -88,6 +88,7 @@ def require_cupy():
         ) from error
     if not cupy.cuda.is_available():
         raise RuntimeError("device 'cuda': CuPy is installed, but it finds no NVIDIA driver or GPU")
+    _cupy = cupy
     return cupy
 
 

@@ -7,6 +7,8 @@ dimensions of g back as ones (`restore`), so that g broadcasts against the input
 import builtins
 import math
 
+import numpy
+
 from .. import dtypes
 from ..op import Variable, primitive, wrap
 from .axes import axes, kept_shape, one_axis
@@ -48,6 +50,10 @@ __all__ = [
 @primitive(name="Expand", view=True)
 def expand_to(xp, x, *, shape):
     """x repeated along new or size-1 dimensions, without a copy."""
+    if not x.shape and xp is numpy:  # one number everywhere: what every sum() sends back
+        spread = numpy.ndarray(shape, x.dtype, numpy.asarray(x), 0, (0,) * len(shape))
+        spread.flags.writeable = False
+        return spread
     return xp.broadcast_to(x, shape)
 
 
@@ -105,9 +111,13 @@ def reduce_sum(xp, x, *, dim, keepdim=False):
     return x.sum(dim, keepdims=keepdim)
 
 
-reduce_sum.vjp(
-    x=lambda g, x_shape, dim: expand_to(restore(g, shape=kept_shape(x_shape, dim)), shape=x_shape)
-)
+def _sum_gradient(g, x_shape, dim):
+    if g.shape:  # a single sum needs no dimensions put back
+        g = restore(g, shape=kept_shape(x_shape, dim))
+    return expand_to(g, shape=x_shape)
+
+
+reduce_sum.vjp(x=_sum_gradient)
 
 
 @primitive(name="Mean")
