@@ -2,15 +2,13 @@
 
 import html
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy
 
 from .checks import Row
+from .files import atomic
 
 
 def _grouped(rows: Iterable[Row]):
@@ -147,14 +145,6 @@ def html_page(rows: list[Row]) -> str:
 
 def write_html(rows: list[Row], path) -> None:
     """Write the report; the file appears whole or not at all."""
-    path = Path(path)
     page = html_page(rows)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic(path, "w") as file:
+        file.write(page)
