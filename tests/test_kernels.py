@@ -4,7 +4,6 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from minigrad.kernels import embedding, kernel
 
 

@@ -1,18 +1,24 @@
 """What a worker process of a DataLoader does: fetch examples, collate them, send the batch back."""
 
 import pickle
+import queue
 import random
+import threading
 import traceback
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy
 
 from ...generator import default_generator
 
+BATCH, END, FAILURE = "batch", "end", "failure"  # the kinds of answer to a task
+
 _info = None
 
 
-class WorkerInfo(NamedTuple):
+@dataclass
+class WorkerInfo:
     """Which worker this process is: its number, how many there are, its seed, its data set."""
 
     id: int
@@ -26,79 +32,173 @@ def get_worker_info() -> WorkerInfo | None:
     return _info
 
 
-class Failure(NamedTuple):
+class Fetcher:
+    """Makes batches: of the examples at some indices, or of the next ones of a stream."""
+
+    def __init__(self, dataset, iterable: bool, collate: Callable, drop_last: bool, auto: bool):
+        self.dataset = dataset
+        self.iterable = iterable
+        self.collate = collate
+        self.drop_last = drop_last
+        self.auto = auto  # whether examples are put together to batches at all
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the stream afresh, where the data set is one."""
+        self.stream = iter(self.dataset) if self.iterable else None
+
+    def __call__(self, indices) -> tuple[str, object]:
+        """(BATCH, the batch), or (END, None) when a stream is over."""
+        return self._next(indices) if self.iterable else (BATCH, self._pick(indices))
+
+    def _pick(self, indices):
+        if not self.auto:
+            return self.collate(self.dataset[indices])
+        pick_many = getattr(self.dataset, "__getitems__", None)
+        if pick_many is not None:
+            return self.collate(pick_many(indices))
+        return self.collate([self.dataset[i] for i in indices])
+
+    def _next(self, indices):
+        examples = []
+        for _ in indices if self.auto else range(1):
+            try:
+                examples.append(next(self.stream))
+            except StopIteration:
+                break
+        if not examples or (self.auto and self.drop_last and len(examples) < len(indices)):
+            return END, None
+        return BATCH, self.collate(examples if self.auto else examples[0])
+
+
+class _ReadableKeyError(str):
+    """A message with line breaks, which KeyError would otherwise print as \\n."""
+
+    __repr__ = str.__str__
+
+
+@dataclass
+class Failure:
     """An exception on its way from a worker to the loader."""
 
-    error: BaseException
-    text: str
+    kind: type[Exception]
+    text: str  # the worker's traceback
 
     def reraise(self, worker: int):
         """Raise the exception again, with the worker's traceback in its message."""
-        message = f"Caught {type(self.error).__name__} in DataLoader worker process {worker}.\n{self.text}"
+        message = (
+            f"Caught {self.kind.__name__} in DataLoader worker process {worker}.\n"
+            f"Original {self.text}"
+        )
+        if self.kind is KeyError:
+            raise KeyError(_ReadableKeyError(message))
         try:
-            error = type(self.error)(message)
-        except TypeError:
+            error = self.kind(message)
+        except Exception:  # it takes other arguments than a message
             error = RuntimeError(message)
         raise error
 
 
-END = "end of the stream"
+@dataclass
+class Job:
+    """What all workers of a loader are told when they start."""
+
+    dataset: object
+    iterable: bool
+    collate: Callable
+    drop_last: bool
+    auto: bool
+    init: Callable[[int], None] | None
+    count: int  # of workers
+    seed: int
 
 
-def fetch(dataset, stream, indices, collate, drop_last, auto):
-    """One batch: of the examples at indices, or of as many as a stream gives."""
-    if stream is None:
-        if not auto:
-            return collate(dataset[indices])
-        if hasattr(dataset, "__getitems__"):
-            return collate(dataset.__getitems__(indices))
-        return collate([dataset[i] for i in indices])
-    if not auto:
-        return collate(next(stream))
-    examples = []
-    for _ in indices:
-        try:
-            examples.append(next(stream))
-        except StopIteration:
-            break
-    if not examples or (drop_last and len(examples) < len(indices)):
-        raise StopIteration
-    return collate(examples)
-
-
-def work(dataset, iterable, collate, drop_last, auto, init, number, count, seed, tasks, results):
-    """The loop of a worker: a task is (epoch, batch number, indices); None ends it."""
-    global _info
-    _info = WorkerInfo(number, count, seed + number, dataset)
+def seed_all(seed: int, number: int) -> None:
+    """Seed Python's, minigrad's and NumPy's generators for this worker, as torch seeds them."""
     random.seed(seed + number)
-    numpy.random.seed((seed + number) % 2**32)
     default_generator.manual_seed((seed + number) % 2**63)
-    stream, stream_epoch = None, None
+    # NumPy takes 32 bits at most, so the seed is spread over four words by its own hash
+    entropy = [number, seed & 0xFFFFFFFF, seed >> 32, 0]
+    numpy.random.seed(numpy.random.SeedSequence(entropy).generate_state(4))
+
+
+def work(job: Job, number: int, tasks, pipe, stop) -> None:
+    """The life of a worker: (epoch, indices) come in through tasks, answers go out by the pipe.
+
+    It ends at the task None, at the event `stop`, and when the process that started it is gone.
+    """
+    global _info
+    seed_all(job.seed, number)
+    _info = WorkerInfo(number, job.count, job.seed + number, job.dataset)
+    # a thread sends, so that a full pipe doesn't keep the next batch from being made
+    outbox = queue.SimpleQueue()
+    threading.Thread(target=_send_all, args=(outbox, pipe), daemon=True).start()
     try:
-        failure = None
-        if init is not None:
-            init(number)
+        broken, fetch = _prepare(job, number)
+        epoch = 1
+        while (task := _next_task(tasks)) is not None and not stop.is_set():
+            new = task[0] != epoch
+            epoch = task[0]
+            kind, value = broken or _answer(fetch, task[1], new)
+            outbox.put(_packed(epoch, kind, value))
+    except KeyboardInterrupt:
+        pass  # the main process has got it too, and says so
+
+
+def _prepare(job, number):
+    """(None, the fetcher), or (the answer to every task, None) if that failed."""
+    try:
+        if job.init is not None:
+            job.init(number)
+        return None, Fetcher(job.dataset, job.iterable, job.collate, job.drop_last, job.auto)
     except Exception as error:
-        failure = Failure(error, traceback.format_exc())
-    while (task := tasks.get()) is not None:
-        epoch, batch, indices = task
+        return (FAILURE, Failure(type(error), traceback.format_exc())), None
+
+
+def _next_task(tasks):
+    import multiprocessing  # slow to import where there are no workers
+
+    parent = multiprocessing.parent_process()
+    while True:
         try:
-            if failure is not None:
-                raise failure.error
-            if iterable and stream_epoch != epoch:
-                stream, stream_epoch = iter(dataset), epoch
-            answer = fetch(dataset, stream, indices, collate, drop_last, auto)
-        except StopIteration:
-            answer = END
-        except Exception as error:
-            answer = Failure(_sendable(error), traceback.format_exc())
-        results.put((epoch, batch, number, answer))
+            return tasks.get(timeout=5)  # seconds
+        except queue.Empty:
+            if not parent.is_alive():
+                return None
 
 
-def _sendable(error):
-    """The exception, or a RuntimeError in its place if it can't be pickled."""
+def _answer(fetch, indices, new_epoch):
     try:
-        pickle.loads(pickle.dumps(error))
+        if new_epoch:
+            fetch.restart()
+        return fetch(indices)
+    except Exception as error:
+        return FAILURE, Failure(type(error), traceback.format_exc())
+
+
+def _packed(epoch, kind, value) -> bytes:
+    """The answer pickled here, where an error can still be reported."""
+    if kind == FAILURE:
+        value = _sendable(value)
+    try:
+        return pickle.dumps((epoch, kind, value), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        text = f"{traceback.format_exc()}\nThe batch can't be sent to the main process: {error}"
+        return pickle.dumps((epoch, FAILURE, Failure(RuntimeError, text)))
+
+
+def _sendable(failure):
+    """The failure, as a RuntimeError if its class can't be pickled."""
+    try:
+        pickle.loads(pickle.dumps(failure.kind))
     except Exception:
-        return RuntimeError(str(error))
-    return error
+        return Failure(RuntimeError, failure.text)
+    return failure
+
+
+def _send_all(outbox, pipe):
+    while True:
+        try:
+            pipe.send_bytes(outbox.get())
+        except OSError:  # the loader is gone, and the process ends soon
+            return
