@@ -1,6 +1,7 @@
 """Collating: a list of examples into one batch, whatever they are made of."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 
 import numpy
 
@@ -12,25 +13,20 @@ from ...tensor import Tensor
 
 def default_convert(data):
     """Arrays inside mappings and sequences as tensors; everything else as it is."""
-    if isinstance(data, Tensor):
-        return data
     if isinstance(data, (numpy.ndarray, numpy.generic)):
         return data if data.dtype.kind in "SUO" else as_tensor(data)
     if isinstance(data, Mapping):
-        return {key: default_convert(value) for key, value in data.items()}
-    if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*map(default_convert, data))
-    if isinstance(data, tuple):
-        return [default_convert(value) for value in data]
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
-        return [default_convert(value) for value in data]
+        return _like(data, [default_convert(value) for value in data])
     return data
 
 
 def default_collate(batch):
     """Tensors, arrays and numbers stacked; mappings and sequences collated item by item.
 
-    Strings stay a list. Raises TypeError for anything else, naming its type.
+    Strings stay a list, a tuple becomes a list, other containers keep their type. Raises TypeError
+    for anything else, naming its type.
     """
     first = batch[0]
     if isinstance(first, Tensor):
@@ -39,7 +35,7 @@ def default_collate(batch):
         if first.dtype.kind in "SUO":
             raise TypeError(_unknown(first.dtype))
         return stack([as_tensor(array) for array in batch], 0)
-    if isinstance(first, numpy.generic):
+    if isinstance(first, (numpy.bool_, numpy.number)):
         return as_tensor(numpy.stack(batch))
     if isinstance(first, float):
         return tensor(batch, dtype=float64)
@@ -48,15 +44,33 @@ def default_collate(batch):
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
-        collated = {key: default_collate([example[key] for example in batch]) for key in first}
-        return type(first)(collated) if type(first) is not dict else collated
-    if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(default_collate(list(part)) for part in zip(*batch, strict=True)))
+        parts = {key: default_collate([example[key] for example in batch]) for key in first}
+        return _like(first, parts)
     if isinstance(first, Sequence):
         if any(len(example) != len(first) for example in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        return [default_collate(list(part)) for part in zip(*batch, strict=True)]
+        return _like(first, [default_collate(part) for part in zip(*batch, strict=True)])
     raise TypeError(_unknown(type(first)))
+
+
+def _like(model, parts):
+    """The parts in a container like the model, or in a plain list or dict where that can't be."""
+    kind = type(model)
+    if isinstance(model, tuple):
+        return kind(*parts) if hasattr(model, "_fields") else parts
+    try:
+        if isinstance(model, MutableMapping):
+            filled = copy.copy(model)  # it may hold more than its items
+            filled.update(parts)
+            return filled
+        if isinstance(model, MutableSequence):
+            filled = copy.copy(model)
+            for i, part in enumerate(parts):
+                filled[i] = part
+            return filled
+        return kind(parts)
+    except TypeError:
+        return parts
 
 
 def _unknown(kind):

@@ -1,16 +1,19 @@
 """DataLoader: batches of a data set, in order or shuffled, made here or in worker processes."""
 
 import itertools
-import queue
-import time
-import warnings
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from ...generator import Generator
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
+from .pool import Pool
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
-from .worker import END, Failure, fetch, work
+from .worker import END, FAILURE, Fetcher, Job
+
+# what iterators in use rely on
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class _Forever(Sampler):
@@ -24,8 +27,10 @@ class DataLoader:
     """Iterates over a data set in batches; every `for` is one pass, shuffled afresh if asked for.
 
     The order under `manual_seed` is torch's. num_workers > 0 makes the batches in that many
-    processes, prefetch_factor batches ahead each; their order is the same as without. pin_memory is
-    accepted and has no effect.
+    processes, prefetch_factor batches ahead each, and gives them in the same order as without
+    (in_order=False: as they get ready). timeout: seconds to wait for a worker, 0 for ever.
+    multiprocessing_context: "fork", "spawn" or "forkserver"; None is Python's default.
+    pin_memory is accepted and has no effect.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class DataLoader:
             raise ValueError("prefetch_factor option should be non-negative")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
+        context = _context(multiprocessing_context, num_workers)
         self.dataset = dataset
         self._iterable = isinstance(dataset, IterableDataset)
         if self._iterable:
@@ -110,10 +116,18 @@ class DataLoader:
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
         self.persistent_workers = persistent_workers
-        self.multiprocessing_context = multiprocessing_context
+        self.multiprocessing_context = context
+        self.in_order = in_order
         self._auto = batch_sampler is not None
         self.collate_fn = collate_fn or (default_collate if self._auto else default_convert)
-        self._pool = None
+        self._iterator = None  # kept from pass to pass when workers are persistent
+
+    def __setattr__(self, name, value):
+        if name in _FIXED and "_iterator" in self.__dict__:
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized"
+            )
+        super().__setattr__(name, value)
 
     @property
     def _index_sampler(self):
@@ -128,136 +142,145 @@ class DataLoader:
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def __iter__(self):
-        # torch draws this seed for every pass, with workers or without, before the first index
-        if self.generator is None:
-            seed = draw_seed()
-        else:
-            seed = int(self.generator.long_words(1)[0]) & (2**63 - 1)
         if self.num_workers == 0:
-            return self._here()
-        return self._in_workers(seed)
+            return _HereIterator(self)
+        if self._iterator is not None:
+            self._iterator.start(self)
+            return self._iterator
+        iterator = _WorkersIterator(self)
+        if self.persistent_workers:
+            self._iterator = iterator
+        return iterator
 
-    def _here(self):
-        stream = iter(self.dataset) if self._iterable else None
-        for indices in self._index_sampler:
-            try:
-                batch = fetch(
-                    self.dataset, stream, indices, self.collate_fn, self.drop_last, self._auto
-                )
-            except StopIteration:
+
+def _context(given, num_workers):
+    """The multiprocessing context that a user named or gave, or None."""
+    if given is None:
+        return None
+    if num_workers == 0:
+        raise ValueError(
+            "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
+            "but got num_workers=0"
+        )
+    import multiprocessing  # slow to import, and most loaders have no workers
+
+    if isinstance(given, str):
+        methods = multiprocessing.get_all_start_methods()
+        if given not in methods:
+            raise ValueError(
+                "multiprocessing_context option should specify a valid start method in "
+                f"{methods!r}, but got multiprocessing_context={given!r}"
+            )
+        return multiprocessing.get_context(given)
+    if not isinstance(given, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string "
+            f"specifying the start method, but got multiprocessing_context={given}"
+        )
+    return given
+
+
+class _Iterator:
+    """One pass over a loader's data."""
+
+    def __init__(self, loader):
+        self.sampler = loader._index_sampler
+        self.indices = iter(self.sampler)
+        # torch draws this seed for every pass, with workers or without, before the first index
+        self.seed = draw_seed(loader.generator)
+
+    def __iter__(self):
+        return self
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+class _HereIterator(_Iterator):
+    """A pass whose batches are made in this process."""
+
+    def __init__(self, loader):
+        super().__init__(loader)
+        self.fetch = Fetcher(
+            loader.dataset, loader._iterable, loader.collate_fn, loader.drop_last, loader._auto
+        )
+
+    def __next__(self):
+        kind, batch = self.fetch(next(self.indices))
+        if kind == END:
+            raise StopIteration
+        return batch
+
+
+class _WorkersIterator(_Iterator):
+    """A pass whose batches are made by worker processes, each a few tasks ahead."""
+
+    def __init__(self, loader):
+        super().__init__(loader)
+        self.count = loader.num_workers
+        self.ahead = max(1, loader.prefetch_factor) * self.count  # tasks under way in all
+        self.in_order = loader.in_order
+        self.timeout = loader.timeout
+        self.persistent = loader.persistent_workers
+        job = Job(
+            loader.dataset,
+            loader._iterable,
+            loader.collate_fn,
+            loader.drop_last,
+            loader._auto,
+            loader.worker_init_fn,
+            self.count,
+            self.seed,
+        )
+        self.pool = Pool(job, loader.multiprocessing_context)
+        # called once: at the end of the pass, or when nobody holds the iterator any more
+        self.close = weakref.finalize(self, self.pool.close)
+        self.close.atexit = False  # multiprocessing ends daemons then
+        self._begin()
+
+    def start(self, loader) -> None:
+        """Another pass with the same workers."""
+        self.indices = iter(loader._index_sampler)
+        self._begin()
+
+    def _begin(self):
+        self.pool.epoch += 1
+        self.turns = itertools.cycle(range(self.count))
+        self.live = [True] * self.count  # a worker whose stream has ended gets no more tasks
+        self.pending = deque()  # which worker has which task, in the order of the tasks
+        for _ in range(self.ahead):
+            self._send()
+
+    def _send(self):
+        """The next task to the next worker that can take one."""
+        indices = next(self.indices, _NONE)
+        if indices is _NONE:
+            return
+        for worker in itertools.islice(self.turns, self.count):
+            if self.live[worker] and (self.in_order or self._has_room(worker)):
+                self.pool.send(worker, indices)
+                self.pending.append(worker)
                 return
-            yield batch
 
-    def _in_workers(self, seed):
-        pool = self._pool
-        if pool is None:
-            pool = _Pool(self, seed)
-            if self.persistent_workers:
-                self._pool = pool
-        try:
-            yield from pool.run(iter(self._index_sampler))
-        finally:
-            if not self.persistent_workers:
-                pool.close()
+    def _has_room(self, worker):
+        return self.pending.count(worker) < self.ahead // sum(self.live)
 
-
-class _Pool:
-    """The worker processes of a loader; tasks go round them in turn, results come back in order."""
-
-    def __init__(self, loader, seed):
-        import multiprocessing  # slow to import, and most loaders have no workers
-
-        context = loader.multiprocessing_context
-        if context is None or isinstance(context, str):
-            context = multiprocessing.get_context(context)
-        self.loader = loader
-        self.epoch = 0
-        self.results = context.Queue()
-        self.tasks = [context.Queue() for _ in range(loader.num_workers)]
-        self.processes = []
-        for number, tasks in enumerate(self.tasks):
-            process = context.Process(
-                target=work,
-                args=(
-                    loader.dataset, loader._iterable, loader.collate_fn, loader.drop_last, loader._auto,
-                    loader.worker_init_fn, number, loader.num_workers, seed, tasks, self.results,
-                ),
-                daemon=True,
-            )  # fmt: skip
-            with warnings.catch_warnings():
-                # the children run the data set's own code only, never a parallel kernel
-                warnings.filterwarnings("ignore", "This process .* is multi-threaded")
-                process.start()
-            self.processes.append(process)
-
-    def run(self, indices):
-        """One pass: keep every worker prefetch_factor tasks ahead, and yield batches in order."""
-        self.epoch += 1
-        live = list(range(len(self.tasks)))
-        turn = itertools.count()
-        owner, arrived = {}, {}
-        sent = 0
-
-        def send():
-            nonlocal sent
-            if not live:
-                return
-            try:
-                task = next(indices)
-            except StopIteration:
-                return
-            owner[sent] = live[next(turn) % len(live)]
-            self.tasks[owner[sent]].put((self.epoch, sent, task))
-            sent += 1
-
-        for _ in range(max(1, self.loader.prefetch_factor) * len(live)):
-            send()
-        wanted = 0
-        while wanted < sent:
-            while wanted not in arrived:
-                epoch, batch, _, answer = self._receive(owner[wanted])
-                if epoch == self.epoch:
-                    arrived[batch] = answer
-            answer = arrived.pop(wanted)
-            worker = owner.pop(wanted)
-            wanted += 1
-            if isinstance(answer, Failure):
-                answer.reraise(worker)
-            if isinstance(answer, str) and answer == END:
-                if worker in live:
-                    live.remove(worker)
-                send()
-                continue
-            send()
-            yield answer
-
-    def _receive(self, worker):
-        """The next result, with an eye on workers that have died and on the timeout."""
-        limit = self.loader.timeout
-        deadline = time.monotonic() + limit if limit else None
-        while True:
-            try:
-                return self.results.get(timeout=min(1.0, limit) if limit else 1.0)
-            except queue.Empty:
-                dead = [p.pid for p in self.processes if not p.is_alive()]
-                if dead:
-                    raise RuntimeError(
-                        f"DataLoader worker (pid(s) {', '.join(map(str, dead))}) exited unexpectedly"
-                    ) from None
-                if deadline is not None and time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"DataLoader timed out after {limit} seconds, waiting for worker {worker}"
-                    ) from None
-
-    def close(self):
-        """Ask the workers to end; they are daemons, so nothing outlives the program."""
-        for tasks in self.tasks:
-            tasks.put(None)
-        for process in self.processes:
-            process.join(timeout=2)
-            if process.is_alive():
-                process.terminate()
-
-    def __del__(self):
-        if self.processes and self.processes[0].is_alive():
+    def __next__(self):
+        while self.pending:
+            expected = [self.pending[0]] if self.in_order else set(self.pending)
+            worker, kind, value = self.pool.receive(expected, self.timeout)
+            self.pending.remove(worker)
+            if kind == END:
+                self.live[worker] = False
+                self.pending = deque(other for other in self.pending if other != worker)
+            self._send()
+            if kind == FAILURE:
+                value.reraise(worker)
+            if kind != END:
+                return value
+        if not self.persistent:
             self.close()
+        raise StopIteration
+
+
+_NONE = object()  # the end of the indices: None itself is what a stream's sampler gives

@@ -71,8 +71,29 @@ class StackDataset(Dataset):
             return {name: dataset[index] for name, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)
 
+    def __getitems__(self, indices: list):
+        if isinstance(self.datasets, dict):
+            columns = [_pick_many(dataset, indices) for dataset in self.datasets.values()]
+            return [
+                dict(zip(self.datasets, row, strict=True)) for row in zip(*columns, strict=True)
+            ]
+        return list(zip(*(_pick_many(dataset, indices) for dataset in self.datasets), strict=True))
+
     def __len__(self) -> int:
         return self._length
+
+
+def _pick_many(dataset, indices):
+    """The items at these indices, by the data set's own `__getitems__` where it has one."""
+    pick_many = getattr(dataset, "__getitems__", None)
+    if pick_many is None:
+        return [dataset[i] for i in indices]
+    items = pick_many(indices)
+    if len(items) != len(indices):
+        raise ValueError(
+            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(items)}"
+        )
+    return items
 
 
 class ConcatDataset(Dataset[T]):
@@ -113,6 +134,9 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
         return sum(map(len, self.datasets))
 
 
@@ -120,13 +144,23 @@ class Subset(Dataset[T]):
     """The examples of a data set that a list of indices names."""
 
     def __init__(self, dataset: Dataset[T], indices: Sequence[int]):
+        mine = type(self)
+        if mine.__getitem__ is not Subset.__getitem__ and mine.__getitems__ is Subset.__getitems__:
+            raise NotImplementedError(
+                f"{mine.__name__} overrides __getitem__ but not __getitems__, which DataLoader calls; "
+                "add:\n\ndef __getitems__(self, indices):\n"
+                "    return [self.__getitem__(idx) for idx in indices]"
+            )
         self.dataset = dataset
         self.indices = indices
 
     def __getitem__(self, index):
         if isinstance(index, list):
-            return [self.dataset[self.indices[i]] for i in index]
+            return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: list[int]) -> list[T]:
+        return _pick_many(self.dataset, [self.indices[i] for i in indices])
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -9,37 +9,43 @@ from .worker import Job, work
 
 
 class Pool:
-    """Worker processes, each with a queue of tasks and a pipe for its answers.
+    """Worker processes, each with a pipe for its tasks and one for its answers.
 
-    A pipe each, not one for all: a worker that is killed while it writes then harms no other.
+    Nothing is shared between workers, so one that is killed halfway through a write harms no other;
+    and the pool has no threads of its own, so forking stays safe.
     """
 
     def __init__(self, job: Job, context=None):
         import multiprocessing  # slow to import, and most loaders have no workers
 
         context = context or multiprocessing.get_context()
-        self.processes, self.tasks, self.pipes = [], [], []
+        self.processes, self.tasks, self.answers = [], [], []
         self.epoch = 0
-        self.stop = context.Event()
+        # one byte in this pipe, which nobody takes out, tells all workers to end
+        stopped, self.stop = context.Pipe(duplex=False)
         for number in range(job.count):
-            tasks = context.Queue()
-            tasks.cancel_join_thread()  # at the end of the program nobody waits for tasks
-            answers, pipe = context.Pipe(duplex=False)
+            to_do, tasks = context.Pipe(duplex=False)
+            answers, done = context.Pipe(duplex=False)
             process = context.Process(
-                target=work, args=(job, number, tasks, pipe, self.stop), daemon=True
+                target=work, args=(job, number, to_do, done, stopped), daemon=True
             )
             with warnings.catch_warnings():
                 # children run the data set's own code only, never a parallel kernel
                 warnings.filterwarnings("ignore", "This process .* is multi-threaded")
                 process.start()
-            pipe.close()  # the worker's end: closed here, its death closes the pipe
+            to_do.close()  # the worker's ends: closed here, its death closes the pipes
+            done.close()
             self.processes.append(process)
             self.tasks.append(tasks)
-            self.pipes.append(answers)
+            self.answers.append(answers)
+        stopped.close()
 
     def send(self, worker: int, indices) -> None:
         """Ask a worker for the batch of these indices."""
-        self.tasks[worker].put((self.epoch, indices))
+        try:
+            self.tasks[worker].send((self.epoch, indices))
+        except OSError:
+            self._died(worker)
 
     def receive(self, workers: Iterable[int], timeout: float = 0) -> tuple[int, str, object]:
         """(worker, kind, value): the first answer of this epoch from one of these workers.
@@ -49,17 +55,17 @@ class Pool:
         from multiprocessing.connection import wait
 
         workers = list(workers)
-        things = {self.pipes[i]: i for i in workers}
+        answers = {self.answers[i]: i for i in workers}
         ends = {self.processes[i].sentinel: i for i in workers}
         deadline = time.monotonic() + timeout if timeout else None
         while True:
             left = max(0, deadline - time.monotonic()) if timeout else None
-            ready = wait([*things, *ends], left)
+            ready = wait([*answers, *ends], left)
             if not ready:
                 raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
             for pipe in ready:
-                if pipe in things:
-                    worker = things[pipe]
+                if pipe in answers:
+                    worker = answers[pipe]
                     epoch, kind, value = self._read(worker)
                     if epoch == self.epoch:
                         return worker, kind, value
@@ -69,7 +75,7 @@ class Pool:
 
     def _read(self, worker):
         try:
-            message = self.pipes[worker].recv_bytes()
+            message = self.answers[worker].recv_bytes()
         except (EOFError, OSError):
             self._died(worker)
         return pickle.loads(message)
@@ -86,16 +92,13 @@ class Pool:
 
     def close(self) -> None:
         """End the workers: a batch being made is finished, within five seconds."""
-        self.stop.set()
-        for tasks in self.tasks:
-            tasks.put(None)
-            tasks.close()
+        self.stop.send_bytes(b"!")
         deadline = time.monotonic() + 5
         for process in self.processes:
             process.join(max(0, deadline - time.monotonic()))
-        for process, pipe in zip(self.processes, self.pipes, strict=True):
+        for process in self.processes:
             if process.is_alive():
                 process.terminate()
                 process.join()
+        for pipe in (self.stop, *self.tasks, *self.answers):
             pipe.close()
-        self.processes, self.tasks, self.pipes = [], [], []

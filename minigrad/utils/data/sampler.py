@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
-from ...dtypes import int64
+from ...dtypes import float64, int64
 from ...generator import Generator
 from ...ops.creation import as_tensor, empty
 from ...ops.random import multinomial, randint, random_, randperm
@@ -35,9 +35,9 @@ class SequentialSampler(Sampler[int]):
         return len(self.data_source)
 
 
-def draw_seed() -> int:
-    """A seed from the default generator, as torch draws one for each pass over the data."""
-    return random_(empty((), dtype=int64)).item()
+def draw_seed(generator: Generator | None = None) -> int:
+    """A seed from a generator, by default the global one, as torch draws one for each pass."""
+    return random_(empty((), dtype=int64), generator=generator).item()
 
 
 class RandomSampler(Sampler[int]):
@@ -55,9 +55,10 @@ class RandomSampler(Sampler[int]):
             raise TypeError(
                 f"replacement should be a boolean value, but got replacement={replacement}"
             )
-        if not isinstance(self.num_samples, int) or self.num_samples < 0:
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a non-negative integer value, but got num_samples={num_samples}"
+                "num_samples should be a positive integer value, but got "
+                f"num_samples={self.num_samples}"
             )
 
     @property
@@ -76,9 +77,9 @@ class RandomSampler(Sampler[int]):
             rest = self.num_samples % 32
             yield from randint(high=count, size=(rest,), generator=generator).tolist()
         else:
-            for _ in range(self.num_samples // count if count else 0):
+            for _ in range(self.num_samples // count):
                 yield from randperm(count, generator=generator).tolist()
-            rest = self.num_samples % count if count else 0
+            rest = self.num_samples % count
             yield from randperm(count, generator=generator).tolist()[:rest]
 
     def __len__(self) -> int:
@@ -115,7 +116,7 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(
                 f"replacement should be a boolean value, but got replacement={replacement}"
             )
-        self.weights = as_tensor(weights).double()
+        self.weights = as_tensor(weights, dtype=float64)
         if self.weights.ndim != 1:
             raise ValueError(
                 "weights should be a 1d sequence but given weights have shape "

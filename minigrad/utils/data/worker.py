@@ -122,24 +122,23 @@ def seed_all(seed: int, number: int) -> None:
     numpy.random.seed(numpy.random.SeedSequence(entropy).generate_state(4))
 
 
-def work(job: Job, number: int, tasks, pipe, stop) -> None:
-    """The life of a worker: (epoch, indices) come in through tasks, answers go out by the pipe.
+def work(job: Job, number: int, tasks, answers, stop) -> None:
+    """The life of a worker: (epoch, indices) come in by one pipe, answers go out by another.
 
-    It ends at the task None, at the event `stop`, and when the process that started it is gone.
+    It ends when there is something in the pipe `stop`, or the process that started it is gone.
     """
     global _info
     seed_all(job.seed, number)
     _info = WorkerInfo(number, job.count, job.seed + number, job.dataset)
     # a thread sends, so that a full pipe doesn't keep the next batch from being made
     outbox = queue.SimpleQueue()
-    threading.Thread(target=_send_all, args=(outbox, pipe), daemon=True).start()
+    threading.Thread(target=_send_all, args=(outbox, answers), daemon=True).start()
     try:
         broken, fetch = _prepare(job, number)
         epoch = 1
-        while (task := _next_task(tasks)) is not None and not stop.is_set():
-            new = task[0] != epoch
-            epoch = task[0]
-            kind, value = broken or _answer(fetch, task[1], new)
+        while _has_task(tasks, stop):
+            previous, (epoch, indices) = epoch, tasks.recv()
+            kind, value = broken or _answer(fetch, indices, epoch != previous)
             outbox.put(_packed(epoch, kind, value))
     except KeyboardInterrupt:
         pass  # the main process has got it too, and says so
@@ -155,16 +154,13 @@ def _prepare(job, number):
         return (FAILURE, Failure(type(error), traceback.format_exc())), None
 
 
-def _next_task(tasks):
-    import multiprocessing  # slow to import where there are no workers
+def _has_task(tasks, stop) -> bool:
+    """Wait for a task; False if the worker is to end instead."""
+    import multiprocessing.connection  # slow to import, and most loaders have no workers
 
-    parent = multiprocessing.parent_process()
-    while True:
-        try:
-            return tasks.get(timeout=5)  # seconds
-        except queue.Empty:
-            if not parent.is_alive():
-                return None
+    parent = multiprocessing.parent_process().sentinel
+    ready = multiprocessing.connection.wait([tasks, stop, parent])
+    return stop not in ready and parent not in ready
 
 
 def _answer(fetch, indices, new_epoch):
@@ -196,9 +192,9 @@ def _sendable(failure):
     return failure
 
 
-def _send_all(outbox, pipe):
+def _send_all(outbox, answers):
     while True:
         try:
-            pipe.send_bytes(outbox.get())
+            answers.send_bytes(outbox.get())
         except OSError:  # the loader is gone, and the process ends soon
             return
