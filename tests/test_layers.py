@@ -44,10 +44,17 @@ def files():
         yield path, ".".join(("kernels", *path.relative_to(ROOT / "kernels").with_suffix("").parts))
 
 
+def _for_hints(node):
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def imports(path, module):
     """The modules of minigrad that a file imports, wherever in it, as dotted names."""
     package = module.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    # what is imported for type hints alone is never loaded
+    tree.body = [n for n in tree.body if not (isinstance(n, ast.If) and _for_hints(n))]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
                 if name.name == "torch" or name.name.startswith(("torch.", "minigrad.")):

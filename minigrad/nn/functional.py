@@ -1,7 +1,10 @@
 """torch.nn.functional: the layers as functions, without parameters of their own."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from typing import TYPE_CHECKING
 
 from ..backend import array_module
 from ..op import wrap
@@ -74,10 +77,14 @@ from ..ops.random import keep_mask
 from ..ops.shape import cat, chunk, expand, reshape, transpose, unsqueeze
 from ..ops.special import sigmoid as _sigmoid
 
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..tensor import Tensor
+
 # -- linear ------------------------------------------------------------------------------------
 
 
-def linear(input, weight, bias=None):
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: input (*, in), weight (out, in) or (in), bias (out) -> (*, out) or (*)."""
     x_shape, w_shape = input.array.shape, weight.array.shape
     if len(w_shape) not in (1, 2):
@@ -100,7 +107,7 @@ def linear(input, weight, bias=None):
     return out if bias is None else add_arrays(out, bias)
 
 
-def bilinear(input1, input2, weight, bias=None):
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """out_o = x1^T W_o x2 + b_o: input1 (*, m), input2 (*, n), weight (o, m, n) -> (*, o)."""
     m, n = weight.array.shape[1:]
     a, b = input1.array.shape, input2.array.shape
@@ -123,34 +130,36 @@ def _replace(input, result, inplace, name):
     return input._assign(result, name) if inplace else result
 
 
-def relu(input, inplace=False):
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0)."""
     return _replace(input, _relu(input), inplace, "relu_")
 
 
-def relu6(input, inplace=False):
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """x held between 0 and 6."""
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     """x held between min_val and max_val."""
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} cannot be greater than max_val {max_val}")
     return _replace(input, clip_between(input, low=min_val, high=max_val), inplace, "hardtanh_")
 
 
-def leaky_relu(input, negative_slope=0.01, inplace=False):
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope * x."""
     return _replace(input, leaky(input, slope=negative_slope), inplace, "leaky_relu_")
 
 
-def elu(input, alpha=1.0, inplace=False):
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^x - 1).  Clevert et al. 2016."""
     return _replace(input, exponential_linear(input, alpha=alpha), inplace, "elu_")
 
 
-def celu(input, alpha=1.0, inplace=False):
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(0, x) + min(0, alpha (e^(x / alpha) - 1)).  Barron 2017."""
     if alpha == 0:
         raise ZeroDivisionError("celu: alpha cannot be 0 for CELU")
@@ -158,7 +167,7 @@ def celu(input, alpha=1.0, inplace=False):
     return _replace(input, out, inplace, "celu_")
 
 
-def selu(input, inplace=False):
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale elu(x, alpha), with the constants that keep mean 0 and variance 1.  Klambauer et al. 2017."""
     out = exponential_linear(
         input, alpha=1.6732632423543772848170429916717, scale=1.0507009873554804934193349852946
@@ -166,54 +175,54 @@ def selu(input, inplace=False):
     return _replace(input, out, inplace, "selu_")
 
 
-def gelu(input, approximate="none"):
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), or GPT-2's tanh approximation of it.  Hendrycks & Gimpel 2016."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("gelu: approximate argument must be either none or tanh.")
     return gelu_tanh(input) if approximate == "tanh" else gelu_exact(input)
 
 
-def silu(input, inplace=False):
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x).  Elfwing et al. 2017."""
     return _replace(input, swish(input), inplace, "silu_")
 
 
-def mish(input, inplace=False):
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x)).  Misra 2019."""
     return _replace(input, mish_of(input), inplace, "mish_")
 
 
-def sigmoid(input):
+def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x)."""
     return _sigmoid(input)
 
 
-def tanh(input):
+def tanh(input: Tensor) -> Tensor:
     """(e^x - e^-x) / (e^x + e^-x)."""
     return _tanh(input)
 
 
-def logsigmoid(input):
+def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + e^-x)), without overflow."""
     return log_of_sigmoid(input)
 
 
-def softplus(input, beta=1.0, threshold=20.0):
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
     return soft_plus(input, beta=beta, threshold=threshold)
 
 
-def softsign(input):
+def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
     return input / (input.abs() + 1)
 
 
-def tanhshrink(input):
+def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
     return input - _tanh(input)
 
 
-def softshrink(input, lambd=0.5):
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by lambd, 0 within lambd of it."""
     if lambd < 0:
         raise RuntimeError(
@@ -222,29 +231,35 @@ def softshrink(input, lambd=0.5):
     return shrink(input, lambd=lambd)
 
 
-def hardshrink(input, lambd=0.5):
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
     return cut_small(input, lambd=lambd)
 
 
-def hardsigmoid(input, inplace=False):
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """(x + 3) / 6 held between 0 and 1."""
     return _replace(input, hard_sigmoid(input), inplace, "hardsigmoid_")
 
 
-def hardswish(input, inplace=False):
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x).  Howard et al. 2019."""
     return _replace(input, hard_swish(input), inplace, "hardswish_")
 
 
-def threshold(input, threshold, value, inplace=False):
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value."""
     return _replace(
         input, keep_above(input, threshold=threshold, value=value), inplace, "threshold_"
     )
 
 
-def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
     """Leaky ReLU with a slope drawn from [lower, upper] for each number; their mean in evaluation."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
@@ -253,7 +268,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return _replace(input, out, inplace, "rrelu_")
 
 
-def glu(input, dim=-1):
+def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), a and b the halves along dim.  Dauphin et al. 2017."""
     size = input.array.shape[dim] if input.array.ndim else 0
     if input.array.ndim == 0 or size % 2:
@@ -274,25 +289,33 @@ def _softmax_dim(name, ndim, stacklevel):
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def softmax(input, dim=None, _stacklevel=3, dtype=None):
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel=3, dtype: dtype | None = None
+) -> Tensor:
     """e^x_i / sum_j e^x_j along dim."""
     dim = _softmax_dim("softmax", input.array.ndim, _stacklevel) if dim is None else dim
     return _softmax(input, dim, dtype)
 
 
-def softmin(input, dim=None, _stacklevel=3, dtype=None):
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel=3, dtype: dtype | None = None
+) -> Tensor:
     """softmax(-x)."""
     dim = _softmax_dim("softmin", input.array.ndim, _stacklevel) if dim is None else dim
     return _softmax(-input, dim, dtype)
 
 
-def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel=3, dtype: dtype | None = None
+) -> Tensor:
     """log softmax(x), without overflow."""
     dim = _softmax_dim("log_softmax", input.array.ndim, _stacklevel) if dim is None else dim
     return _log_softmax(input, dim, dtype)
 
 
-def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1.0, hard=False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
     """softmax((logits + Gumbel noise) / tau): a differentiable draw of a class.  Jang et al. 2017.
 
     hard: one-hot in the forward pass, the soft gradient in the backward one.
@@ -306,7 +329,7 @@ def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
     return one - soft.detach() + soft
 
 
-def one_hot(tensor, num_classes=-1):
+def one_hot(tensor, num_classes: int = -1) -> Tensor:
     """int64 zeros with a 1 at each class: (*) -> (*, num_classes)."""
     classes = tensor.array
     if classes.dtype != "int64":
@@ -344,7 +367,7 @@ def _drop(input, p, mask_shape):
     return mul(input, wrap(keep))
 
 
-def dropout(input, p=0.5, training=True, inplace=False):
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeros with probability p, the rest divided by 1 - p; the input itself in evaluation.
 
     Srivastava et al. 2014. The masks come from the default generator, but are not torch's.
@@ -361,7 +384,9 @@ def _channel_shape(name, input):
     return (*input.array.shape[:-1], 1)
 
 
-def dropout1d(input, p=0.5, training=True, inplace=False):
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """Whole channels (B, C, L) or (C, L) set to zero with probability p."""
     _check_p("dropout1d", p)
     shape = _channel_shape("dropout1d", input)
@@ -379,14 +404,18 @@ def _alpha_drop(input, p, mask_shape):
     return add_arrays(mul(input, wrap(keep * input.array.dtype.type(a))), wrap(shift))
 
 
-def alpha_dropout(input, p=0.5, training=False, inplace=False):
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Dropout that keeps the mean and variance of SELU networks.  Klambauer et al. 2017."""
     _check_p("alpha_dropout", p)
     out = _alpha_drop(input, p, input.array.shape) if training and p > 0 else input
     return _replace(input, out, inplace and training, "alpha_dropout_")
 
 
-def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Alpha dropout of whole channels (dimension 1)."""
     _check_p("feature_alpha_dropout", p)
     shape = (*input.array.shape[:2], *[1] * (input.array.ndim - 2))
@@ -419,14 +448,22 @@ def _last_dims(name, input, normalized_shape, weight, bias=None):
     return tuple(range(ndim - len(wanted), ndim))
 
 
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+def layer_norm(
+    input: Tensor,
+    normalized_shape,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) over the last dimensions, times weight plus bias.  Ba et al. 2016."""
     dim = _last_dims("layer_norm", input, normalized_shape, weight, bias)
     out, _, _ = standardise(input, dim=dim, eps=eps)
     return _scale_and_shift(out, weight, bias)
 
 
-def rms_norm(input, normalized_shape, weight=None, eps=None):
+def rms_norm(
+    input: Tensor, normalized_shape, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     """x / sqrt(mean(x^2) + eps) over the last dimensions, times weight.  Zhang & Sennrich 2019."""
     dim = _last_dims("rms_norm", input, normalized_shape, weight)
     if eps is None:
@@ -435,7 +472,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return out if weight is None else mul(out, weight)
 
 
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """Layer norm over each group of channels (dimension 1) and all places.  Wu & He 2018."""
     shape = input.array.shape
     if len(shape) < 2 or shape[1] % num_groups:
@@ -454,8 +497,15 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+    input: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) for each channel (dimension 1).  Ioffe & Szegedy 2015.
 
     In training, mean and variance are the batch's, and the running ones move towards them by
@@ -496,9 +546,15 @@ def batch_norm(
 
 
 def instance_norm(
-    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
-    momentum=0.1, eps=1e-5,
-):  # fmt: skip
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats=True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
     """Batch norm of every example by itself.  Ulyanov et al. 2016."""
     shape = input.array.shape
     if not use_input_stats:
@@ -523,7 +579,9 @@ def instance_norm(
     )
 
 
-def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
     """x / max(|x|_p, eps) along dim."""
     length = clamp_min(vector_norm(input, p, dim, True), eps)
     result = input / expand(length, input.shape)
@@ -547,12 +605,32 @@ def _additive(mask, name, like):
 
 
 def multi_head_attention_forward(
-    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v,
-    add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None,
-    need_weights=True, attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None,
-    k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
-    average_attn_weights=True, is_causal=False,
-):  # fmt: skip
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check,
+    num_heads: int,
+    in_proj_weight,
+    in_proj_bias,
+    bias_k,
+    bias_v,
+    add_zero_attn,
+    dropout_p: float,
+    out_proj_weight,
+    out_proj_bias,
+    training: bool = True,
+    key_padding_mask=None,
+    need_weights=True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight=False,
+    q_proj_weight=None,
+    k_proj_weight=None,
+    v_proj_weight=None,
+    static_k=None,
+    static_v=None,
+    average_attn_weights=True,
+    is_causal: bool = False,
+):
     """Attention with several heads, each on its own part of the projected features.
 
     query (L, N, E), key and value (S, N, E), or without N -> (L, N, E) and the weights (N, L, S),
@@ -654,31 +732,31 @@ def multi_head_attention_forward(
 # -- in-place names --------------------------------------------------------------------------------
 
 
-def relu_(input):
+def relu_(input: Tensor) -> Tensor:
     """relu, in place."""
     return relu(input, inplace=True)
 
 
-def elu_(input, alpha=1.0):
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """elu, in place."""
     return elu(input, alpha, inplace=True)
 
 
-def leaky_relu_(input, negative_slope=0.01):
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """leaky_relu, in place."""
     return leaky_relu(input, negative_slope, inplace=True)
 
 
-def hardtanh_(input, min_val=-1.0, max_val=1.0):
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """hardtanh, in place."""
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
-def selu_(input):
+def selu_(input: Tensor) -> Tensor:
     """selu, in place."""
     return selu(input, inplace=True)
 
 
-def threshold_(input, threshold_value, value):
+def threshold_(input: Tensor, threshold_value, value: float) -> Tensor:
     """threshold, in place."""
     return threshold(input, threshold_value, value, inplace=True)

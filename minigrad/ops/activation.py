@@ -1,6 +1,9 @@
 """Activation functions and softmax: each is its formula, and its derivative beside it."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ..dtypes import to_numpy
 from ..op import primitive
@@ -8,6 +11,10 @@ from .axes import one_axis
 from .elementwise import choose, exp, tanh
 from .reduce import cast, reduce_sum
 from .special import erf
+
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..tensor import Tensor
 
 __all__ = ["log_softmax", "prelu", "relu", "softmax"]
 
@@ -227,7 +234,7 @@ parametric_relu.vjp(
 parametric_relu.samples(lambda rand: [(rand(3, 4), rand(4)), (rand(2, 3), rand(1))])
 
 
-def prelu(input, weight):
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight x, with one weight for all or one per channel (dimension 1)."""
     if weight.array.size != 1:
         channels = input.array.shape[1] if input.array.ndim > 1 else 1
@@ -294,11 +301,11 @@ def _softmax(name, op, input, dim, dtype):
     return op(input, dim=dim)
 
 
-def softmax(input, dim, dtype=None):
+def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """e^x_i / sum_j e^x_j along dim: positive numbers that sum to 1."""
     return _softmax("softmax", softmax_along, input, dim, dtype)
 
 
-def log_softmax(input, dim, dtype=None):
+def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """log softmax(x) = x - log sum_j e^x_j along dim, without overflow."""
     return _softmax("log_softmax", log_softmax_along, input, dim, dtype)

@@ -1,6 +1,9 @@
 """Scaled dot-product attention: softmax(Q K^T / sqrt(d)) V.  Vaswani et al. 2017, eq. 1."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ..backend import array_module
 from ..op import primitive, wrap
@@ -9,6 +12,9 @@ from .linalg import matmul
 from .random import keep_mask
 from .reduce import reduce_sum
 from .shape import repeat_interleave, transpose
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -52,8 +58,15 @@ def _check(query, key, value):
 
 
 def scaled_dot_product_attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
-):
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
     """softmax(Q K^T / sqrt(d)) V.  Vaswani et al. 2017, eq. 1.
 
     query (..., L, d), key (..., S, d), value (..., S, e) -> (..., L, e)

@@ -1,9 +1,15 @@
 """Comparisons, tests and logic: results are bools (or bits), and no gradient flows through them."""
 
+from __future__ import annotations
+
 import builtins
 import math
+from typing import TYPE_CHECKING
 
 from ..op import Variable, primitive, wrap
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "allclose",
@@ -233,20 +239,24 @@ def _same_dtype(name, input, other):
         raise RuntimeError(f"{name}: {input.dtype} did not match {other.dtype}")
 
 
-def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
     """True where |input - other| <= atol + rtol |other|."""
     _same_dtype("isclose", input, other)
     return is_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
-def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> builtins.bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> builtins.bool:
     """True if |input - other| <= atol + rtol |other| everywhere."""
     _same_dtype("allclose", input, other)
     close = is_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
     return builtins.bool(close.array.all())
 
 
-def equal(input, other) -> builtins.bool:
+def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """True if shapes are the same and so is every number."""
     if not isinstance(input, Variable) or not isinstance(other, Variable):
         raise TypeError("equal(): both arguments must be Tensors; compare numbers with ==")

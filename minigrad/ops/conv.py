@@ -10,11 +10,17 @@ All three go through one matrix product. Every window of x becomes a row (im2col
 last in memory, so that a window is a few contiguous blocks) and the weights become a matrix.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ..op import primitive
 from .reduce import reduce_sum
 from .shape import insert_dim, remove_dim
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d"]
 
@@ -254,7 +260,15 @@ def _convolution(name, n, input, weight, bias, stride, padding, dilation, groups
     )
 
 
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups: int = 1,
+) -> Tensor:
     """out[b, o, t] = bias[o] + sum_{c, k} weight[o, c, k] input[b, c, stride t + dilation k - padding].
 
     input (B, C, L) or (C, L), weight (O, C / groups, K), bias (O) -> (B, O, L') with
@@ -264,14 +278,29 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _convolution("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups: int = 1,
+) -> Tensor:
     """The same over two dimensions: input (B, C, H, W), weight (O, C / groups, K, M)."""
     return _convolution("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv_transpose1d(
-    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
-):
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups: int = 1,
+    dilation=1,
+) -> Tensor:
     """The transpose of conv1d as a matrix: input (B, C, L), weight (C, O / groups, K) -> (B, O, L').
 
     L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.

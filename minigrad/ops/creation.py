@@ -1,9 +1,12 @@
 """Tensors from numbers, from arrays, and from nothing: tensor, zeros, arange, eye, linspace, ..."""
 
+from __future__ import annotations
+
 import builtins
 import itertools
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -12,6 +15,10 @@ from ..backend import array_module, to_device
 from ..backend import device as Device
 from ..op import Variable, wrap
 from .shape import broadcast_to, reshape, sizes_of, stack
+
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..tensor import Tensor
 
 __all__ = [
     "arange", "as_tensor", "asarray", "cartesian_prod", "combinations", "empty", "empty_like",
@@ -141,7 +148,14 @@ def _to_array(data, dtype):
     return array.reshape(shape)
 
 
-def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+def tensor(
+    data,
+    *,
+    dtype: dtype | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+) -> Tensor:
     """A new tensor that holds a copy of `data`: a number, nested lists, an array, a tensor.
 
     Without `dtype`: bools give bool, ints int64, floats the default dtype, arrays keep theirs.
@@ -149,7 +163,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     return _finish(_to_array(data, dtype), device, requires_grad)
 
 
-def as_tensor(data, dtype=None, device=None):
+def as_tensor(data, dtype: dtype | None = None, device: Device | str | None = None) -> Tensor:
     """As `tensor`, but without a copy where the data is a tensor or an array already."""
     if isinstance(data, Variable):
         return data.to(dtype=dtype, device=device)
@@ -160,7 +174,14 @@ def as_tensor(data, dtype=None, device=None):
     return tensor(data, dtype=dtype, device=device)
 
 
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+def asarray(
+    obj,
+    *,
+    dtype: dtype | None = None,
+    device: Device | str | None = None,
+    copy=None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of `obj`, sharing its memory where that is possible and copy is not True.
 
     Raises ValueError where copy is False and the memory can't be shared.
@@ -176,7 +197,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     return out.requires_grad_() if requires_grad else out
 
 
-def from_numpy(ndarray):
+def from_numpy(ndarray) -> Tensor:
     """A tensor that shares the memory of a NumPy array."""
     if not isinstance(ndarray, numpy.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
@@ -195,14 +216,16 @@ def from_numpy(ndarray):
     return wrap(ndarray)
 
 
-def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+def frombuffer(
+    buffer, *, dtype: dtype, count=-1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
     """A vector that shares the memory of bytes."""
     return _finish(
         numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad
     )
 
 
-def from_dlpack(ext_tensor):
+def from_dlpack(ext_tensor) -> Tensor:
     """A tensor that shares the memory of another library's array, by the DLPack protocol."""
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(
@@ -211,7 +234,13 @@ def from_dlpack(ext_tensor):
     return wrap(numpy.from_dlpack(ext_tensor))
 
 
-def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
+def scalar_tensor(
+    s,
+    *,
+    dtype: dtype | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A 0-d tensor."""
     return _finish(numpy.array(s, _numpy_dtype(dtype)), device, requires_grad)
 
@@ -247,9 +276,15 @@ def _into(out, result, name):
 
 
 def zeros(
-    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    *size,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **size_kw,
-):  # fmt: skip
+) -> Tensor:
     """Zeros, in that shape."""
     shape = checked_sizes("zeros", size, size_kw)
     result = _finish(numpy.zeros(shape, _numpy_dtype(dtype)), device, requires_grad)
@@ -257,9 +292,15 @@ def zeros(
 
 
 def ones(
-    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    *size,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **size_kw,
-):  # fmt: skip
+) -> Tensor:
     """Ones, in that shape."""
     shape = checked_sizes("ones", size, size_kw)
     result = _finish(numpy.ones(shape, _numpy_dtype(dtype)), device, requires_grad)
@@ -267,9 +308,16 @@ def ones(
 
 
 def empty(
-    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
-    memory_format=None, **size_kw,
-):  # fmt: skip
+    *size,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+    memory_format=None,
+    **size_kw,
+) -> Tensor:
     """Memory for that shape, with whatever numbers are there."""
     shape = checked_sizes("empty", size, size_kw)
     result = _finish(numpy.empty(shape, _numpy_dtype(dtype)), device, requires_grad)
@@ -277,9 +325,16 @@ def empty(
 
 
 def full(
-    size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    size,
+    fill_value,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """One number everywhere; its kind gives the dtype if none is given."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): 'size' must be a tuple of ints, not {type(size).__name__}")
@@ -321,33 +376,58 @@ def _like(name, input, fill, dtype, device, requires_grad, memory_format):
 
 
 def zeros_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    memory_format=None,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """Zeros in the shape, dtype and device of `input`."""
     return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    memory_format=None,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """Ones in the shape, dtype and device of `input`."""
     return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
 def empty_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+    input: Tensor,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    memory_format=None,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """Memory in the shape, dtype and device of `input`, with whatever numbers are there."""
     return _like("empty_like", input, None, dtype, device, requires_grad, memory_format)
 
 
 def full_like(
-    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
-    memory_format=None, pin_memory=False,
-):  # fmt: skip
+    input: Tensor,
+    fill_value,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    memory_format=None,
+    pin_memory=False,
+) -> Tensor:
     """One number everywhere, in the shape, dtype and device of `input`."""
     return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
 
@@ -359,36 +439,61 @@ def _new(name, input, make, size, keywords, dtype, device, requires_grad):
 
 
 def new_zeros(
-    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    input: Tensor,
+    *size,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **size_kw,
-):  # fmt: skip
+) -> Tensor:
     """Zeros of another shape in this tensor's dtype and on its device."""
     make = lambda xp, shape, dtype: xp.zeros(shape, dtype)
     return _new("new_zeros", input, make, size, size_kw, dtype, device, requires_grad)
 
 
 def new_ones(
-    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    input: Tensor,
+    *size,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **size_kw,
-):  # fmt: skip
+) -> Tensor:
     """Ones of another shape in this tensor's dtype and on its device."""
     make = lambda xp, shape, dtype: xp.ones(shape, dtype)
     return _new("new_ones", input, make, size, size_kw, dtype, device, requires_grad)
 
 
 def new_empty(
-    input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    input: Tensor,
+    *size,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **size_kw,
-):  # fmt: skip
+) -> Tensor:
     """Memory for another shape in this tensor's dtype and on its device."""
     make = lambda xp, shape, dtype: xp.empty(shape, dtype)
     return _new("new_empty", input, make, size, size_kw, dtype, device, requires_grad)
 
 
 def new_full(
-    input, size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+    input: Tensor,
+    size,
+    fill_value,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """One number in another shape, in this tensor's dtype and on its device."""
     make = lambda xp, shape, dtype: xp.full(
         shape, _fill_value("new_full", fill_value, dtype).item(), dtype
@@ -396,7 +501,14 @@ def new_full(
     return _new("new_full", input, make, (size,), None, dtype, device, requires_grad)
 
 
-def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False):
+def new_tensor(
+    input: Tensor,
+    data,
+    *,
+    dtype: dtype | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A copy of `data` in this tensor's dtype and on its device."""
     return tensor(
         data,
@@ -414,9 +526,15 @@ def _number(value):
 
 
 def arange(
-    *bounds, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    *bounds,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
     **named,
-):  # fmt: skip
+) -> Tensor:
     """start, start + step, ... below end. Integers give int64, floats the default dtype."""
     start, end, step = _bounds(*bounds, **named)
     whole = all(isinstance(v, builtins.int) for v in (start, end, step))
@@ -456,7 +574,15 @@ def _bounds(*bounds, **named):
     return start, end, step
 
 
-def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
+def range(
+    start=0,
+    end=None,
+    step=1,
+    *,
+    dtype: dtype | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """As arange, but with the end included, and floats: torch's deprecated function."""
     if end is None:
         start, end = 0, start
@@ -466,9 +592,17 @@ def range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=F
 
 
 def linspace(
-    start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    start,
+    end,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """`steps` numbers from start to end, both included, equally far apart."""
     line = _line("linspace", start, end, steps, _numpy_dtype(dtype))
     return _into(out, _finish(line, device, requires_grad), "linspace")
@@ -491,18 +625,34 @@ def _line(name, start, end, steps, dtype):
 
 
 def logspace(
-    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
-    requires_grad=False, pin_memory=False,
-):  # fmt: skip
+    start,
+    end,
+    steps: int,
+    base=10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+) -> Tensor:
     """base^start to base^end in `steps` equal factors."""
     line = base ** _line("logspace", start, end, steps, numpy.dtype("float64"))
     return _into(out, _finish(line.astype(_numpy_dtype(dtype)), device, requires_grad), "logspace")
 
 
 def eye(
-    n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    n,
+    m=None,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """Ones on the diagonal of an n x m matrix."""
     if n < 0 or (m or 0) < 0:
         raise RuntimeError(f"eye: n and m must be greater or equal to 0, got {n} and {m}")
@@ -519,12 +669,30 @@ def _triangle(name, find, row, col, offset, dtype, device):
     return _finish(numpy.stack(find(row, offset, col)).astype(wanted), device)
 
 
-def tril_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+def tril_indices(
+    row,
+    col,
+    offset: int = 0,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    pin_memory=False,
+) -> Tensor:
     """Row and column numbers of the lower triangle, as a 2 x n tensor."""
     return _triangle("tril_indices", numpy.tril_indices, row, col, offset, dtype, device)
 
 
-def triu_indices(row, col, offset=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+def triu_indices(
+    row,
+    col,
+    offset: int = 0,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    pin_memory=False,
+) -> Tensor:
     """Row and column numbers of the upper triangle, as a 2 x n tensor."""
     return _triangle("triu_indices", numpy.triu_indices, row, col, offset, dtype, device)
 
@@ -545,7 +713,7 @@ def _vectors(name, tensors, most_dims=1, least_dims=0):
             raise RuntimeError(f"{name}: expected a vector, but got shape {list(x.array.shape)}")
 
 
-def meshgrid(*tensors, indexing=None):
+def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Vectors expanded to one grid; "ij" (the default) or "xy" says which comes first."""
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     if indexing not in (None, "ij", "xy"):
@@ -565,7 +733,7 @@ def meshgrid(*tensors, indexing=None):
     return tuple(grids)
 
 
-def cartesian_prod(*tensors):
+def cartesian_prod(*tensors) -> Tensor:
     """All tuples with one number from each vector, one a row."""
     _vectors("cartesian_prod", tensors, least_dims=1)
     if len(tensors) == 1:
@@ -573,7 +741,7 @@ def cartesian_prod(*tensors):
     return stack([reshape(grid, (-1,)) for grid in meshgrid(*tensors, indexing="ij")], 1)
 
 
-def combinations(input, r=2, with_replacement=False):
+def combinations(input: Tensor, r=2, with_replacement: bool = False) -> Tensor:
     """All choices of r numbers of a vector, in order, one a row."""
     _vectors("combinations", [input], least_dims=1)
     if r < 0:

@@ -3,7 +3,10 @@
 Giles 2008, "An extended collection of matrix derivative results", derives most of these rules.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -12,6 +15,9 @@ from ..op import primitive, wrap
 from .elementwise import choose
 from .linalg import matmul, multiply_matrices, times_transposed, transposed_times
 from .shape import insert_dim, lower_triangle, swap_axes
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "cholesky",
@@ -210,34 +216,34 @@ symmetric_eigen.samples(lambda rand: [(rand(3, 3),), (rand(2, 2, 2),)])
 # -- the public functions --------------------------------------------------------------------------
 
 
-def inverse(input):
+def inverse(input: Tensor) -> Tensor:
     """The inverse of a square matrix."""
     return invert(input)
 
 
-def det(input):
+def det(input: Tensor) -> Tensor:
     """The determinant of a square matrix."""
     return determinant(input)
 
 
-def slogdet(input):
+def slogdet(input: Tensor) -> tuple[Tensor, Tensor]:
     """(sign, logarithm of the absolute value) of the determinant."""
     return sign_and_log_determinant(input)
 
 
-def logdet(input):
+def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN where it is negative."""
     sign, log = sign_and_log_determinant(input)
     return choose(sign.array < 0, math.nan, log)
 
 
-def cholesky(input, upper=False):
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """The Cholesky factor L with L L^T = A (or its transpose)."""
     factor = cholesky_factor(input)
     return transpose_last(factor) if upper else factor
 
 
-def qr(input, some=True):
+def qr(input: Tensor, some: bool = True) -> tuple[Tensor, Tensor]:
     """Q and R with Q R = A; R is upper triangular."""
     m, n = input.array.shape[-2:]
     if m < n:
@@ -247,13 +253,13 @@ def qr(input, some=True):
     return qr_factors(input)
 
 
-def svd(input, some=True):
+def svd(input: Tensor, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """U, S, V with U diag(S) V^T = A (torch.svd's V is not transposed)."""
     u, s, vh = singular_values_and_vectors(input)
     return u, s, transpose_last(vh)
 
 
-def pinverse(input, rcond=1e-15):
+def pinverse(input: Tensor, rcond=1e-15) -> Tensor:
     """The Moore-Penrose inverse, V diag(1/S) U^T over the singular values above rcond max(S)."""
     u, s, vh = singular_values_and_vectors(input)
     small = s.array <= rcond * s.array.max(-1, keepdims=True)
@@ -261,7 +267,7 @@ def pinverse(input, rcond=1e-15):
     return multiply_matrices(transpose_last(vh) * insert_dim(inverted, dim=-2), transpose_last(u))
 
 
-def matrix_power(input, n):
+def matrix_power(input: Tensor, n) -> Tensor:
     """A A ... A (n factors), the identity for 0, powers of the inverse for negative n."""
     _square("matrix_power", input.array.shape)
     if n < 0:

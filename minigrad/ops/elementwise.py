@@ -4,10 +4,16 @@ Every rule is the chain rule for one number, dL/dx = dL/dy * dy/dx, with g = dL/
 not their business: the engine sums a gradient over the axes along which its input was repeated.
 """
 
+from __future__ import annotations
+
 import builtins
 import math
+from typing import TYPE_CHECKING
 
 from ..op import primitive
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "abs",
@@ -733,12 +739,16 @@ replace_nonfinite.samples(lambda rand: [(rand(3, 4),), (rand(),)])
 # -- the public names whose signatures say more ------------------------------------------------
 
 
-def add(input, other, *, alpha=1, out=None):
+def add(
+    input: Tensor | float, other: Tensor | float, *, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """input + alpha * other."""
     return _into(add_arrays(input, other if alpha == 1 else mul(other, alpha)), out, "add")
 
 
-def sub(input, other, *, alpha=1, out=None):
+def sub(
+    input: Tensor | float, other: Tensor | float, *, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """input - alpha * other."""
     for operand in (input, other):
         if getattr(getattr(operand, "array", operand), "dtype", None) == "bool":
@@ -749,12 +759,18 @@ def sub(input, other, *, alpha=1, out=None):
     return _into(sub_arrays(input, other if alpha == 1 else mul(other, alpha)), out, "sub")
 
 
-def rsub(input, other, *, alpha=1):
+def rsub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """other - alpha * input."""
     return sub(other, input, alpha=alpha)
 
 
-def div(input, other, *, rounding_mode=None, out=None):
+def div(
+    input: Tensor | float,
+    other: Tensor | float,
+    *,
+    rounding_mode: str | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """input / other; rounding_mode "floor" rounds down, "trunc" towards zero.
 
     Without a rounding mode integers divide to the default floating dtype.
@@ -773,12 +789,12 @@ def div(input, other, *, rounding_mode=None, out=None):
     return _into(result, out, "div")
 
 
-def pow(input, exponent, *, out=None):
+def pow(input: Tensor | float, exponent, *, out: Tensor | None = None) -> Tensor:
     """input ** exponent."""
     return _into(pow_arrays(input, exponent), out, "pow")
 
 
-def float_power(input, exponent):
+def float_power(input: Tensor | float, exponent) -> Tensor:
     """input ** exponent, computed in float64."""
     return pow_arrays(_to_double(input), _to_double(exponent))
 
@@ -787,7 +803,7 @@ def _to_double(x):
     return x.double() if hasattr(x, "double") else builtins.float(x)
 
 
-def clamp(input, min=None, max=None, *, out=None):
+def clamp(input: Tensor, min=None, max=None, *, out: Tensor | None = None) -> Tensor:
     """Each number brought into [min, max]; either bound may be missing, a number or a tensor."""
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
@@ -802,49 +818,51 @@ def clamp(input, min=None, max=None, *, out=None):
     return _into(result, out, "clamp")
 
 
-def round(input, *, decimals=0, out=None):
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
     """The nearest number with that many decimals; halves go to the even neighbour."""
     return _into(round_array(input, decimals=decimals), out, "round")
 
 
-def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
+def nan_to_num(
+    input: Tensor, nan=0.0, posinf=None, neginf=None, *, out: Tensor | None = None
+) -> Tensor:
     """NaN replaced by `nan`, infinities by the dtype's largest and smallest number or those given."""
     nan = 0.0 if nan is None else nan
     result = replace_nonfinite(input, nan=nan, posinf=posinf, neginf=neginf)
     return _into(result, out, "nan_to_num")
 
 
-def lerp(input, end, weight):
+def lerp(input: Tensor | float, end, weight: float | Tensor) -> Tensor:
     """input + weight (end - input): a straight line from input (weight 0) to end (weight 1)."""
     return add_arrays(input, mul(weight, sub_arrays(end, input)))
 
 
-def addcmul(input, tensor1, tensor2, *, value=1):
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
     return add_arrays(input, mul(mul(tensor1, tensor2), value))
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1):
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
     return add_arrays(input, mul(div_arrays(tensor1, tensor2), value))
 
 
-def ldexp(input, other):
+def ldexp(input: Tensor, other: Tensor | float) -> Tensor:
     """input * 2^other."""
     return mul(input, pow_arrays(2.0, other))
 
 
-def deg2rad(input):
+def deg2rad(input: Tensor) -> Tensor:
     """Degrees to radians."""
     return mul(input, math.pi / 180)
 
 
-def rad2deg(input):
+def rad2deg(input: Tensor) -> Tensor:
     """Radians to degrees."""
     return mul(input, 180 / math.pi)
 
 
-def positive(input):
+def positive(input: Tensor) -> Tensor:
     """The input itself."""
     return input
 

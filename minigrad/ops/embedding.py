@@ -4,6 +4,10 @@ take_rows reads rows; its gradient adds each row's gradient back where the row c
 scatter_rows. Each is the other's rule. Two equal ids add up.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
 from ..backend import array_module
@@ -14,6 +18,9 @@ from ..sparse import RowSparse
 from .elementwise import choose, mul
 from .reduce import expand_to
 from .shape import reshape, unsqueeze
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["embedding", "embedding_bag"]
 
@@ -86,14 +93,14 @@ def _renormalise(weight, ids, max_norm, norm_type):
 
 
 def embedding(
-    input,
-    weight,
-    padding_idx=None,
-    max_norm=None,
-    norm_type=2.0,
-    scale_grad_by_freq=False,
-    sparse=False,
-):
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """weight[input]: the row of the table (V, D) for every id; input (*) gives (*, D).
 
     padding_idx: this row gets no gradient. max_norm: longer rows that are looked up are first
@@ -165,18 +172,18 @@ spread_bags.samples(lambda rand: [(rand(3, 2), {"bags": rand.ints(3, 6)})])
 
 
 def embedding_bag(
-    input,
-    weight,
-    offsets=None,
-    max_norm=None,
-    norm_type=2,
-    scale_grad_by_freq=False,
-    mode="mean",
-    sparse=False,
-    per_sample_weights=None,
-    include_last_offset=False,
-    padding_idx=None,
-):
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
     """The sum, mean or maximum of the rows of each bag of ids, without keeping the rows.
 
     input (B, L): a bag a row; or input (N) with offsets (B): bag b holds ids offsets[b] up to the

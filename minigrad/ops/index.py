@@ -4,9 +4,12 @@ Reading gives a gradient that is added back where the numbers came from; writing
 numbers the gradient of the places they went to. Each pair of ops is the other's rule.
 """
 
+from __future__ import annotations
+
 import builtins
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -25,6 +28,9 @@ from .shape import (
     reshape_to,
     take_slices,
 )
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_select",
@@ -405,7 +411,9 @@ def _index_array(name, x, dim, index, src_shape=None):
     return dim, array
 
 
-def gather(input, dim, index, *, sparse_grad=False, out=None):
+def gather(
+    input: Tensor, dim: int, index: Tensor, *, sparse_grad=False, out: Tensor | None = None
+) -> Tensor:
     """out[i][j] = input[i][index[i][j]] for dim = 1, and likewise for every dim."""
     dim, array = _index_array("gather", input, dim, index)
     if input.array.ndim == 0:
@@ -415,7 +423,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     return gather_along(input, index=array, dim=dim)
 
 
-def take_along_dim(input, indices, dim=None):
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """NumPy's take_along_axis: index and input broadcast but along dim; flat without dim."""
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
@@ -452,7 +460,15 @@ scatter_along.samples(
 )
 
 
-def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | None = None,
+    *,
+    value: float | None = None,
+    reduce: str | bool | None = None,
+) -> Tensor:
     """input with src[i][j] (or a number) written at [i][index[i][j]] for dim = 1."""
     src = value if src is None else src
     src_shape = src.array.shape if isinstance(src, Variable) and src.array.ndim else None
@@ -474,7 +490,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     return scatter_along(input, src, index=array, dim=dim)
 
 
-def scatter_add(input, dim, index, src):
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """input with src[i][j] added at [i][index[i][j]] for dim = 1."""
     dim, array = _index_array("scatter_add", input, dim, index, src.array.shape)
     if array.size == 0:
@@ -540,7 +556,15 @@ scatter_product.samples(
 )
 
 
-def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+def scatter_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str | bool,
+    *,
+    include_self: bool = True,
+) -> Tensor:
     """Numbers scattered as by scatter_add, joined by sum, prod, mean, amax or amin."""
     dim, array = _index_array("scatter_reduce", input, dim, index, src.array.shape)
     xp = array_module(input.array)
@@ -597,7 +621,7 @@ def _vector_index(name, x, dim, index):
     return dim, array
 
 
-def index_select(input, dim, index):
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along dim that a vector of indices names, in its order."""
     dim, array = _vector_index("index_select", input, dim, index)
     if input.array.ndim == 0:
@@ -605,7 +629,9 @@ def index_select(input, dim, index):
     return take_slices(input, index=array, dim=dim)
 
 
-def index_add(input, dim, index, source, *, alpha=1):
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
+) -> Tensor:
     """input with alpha * source[k] added to slice index[k] along dim."""
     dim, array = _vector_index("index_add", input, dim, index)
     if source.array.shape[dim : dim + 1] != array.shape:
@@ -617,19 +643,19 @@ def index_add(input, dim, index, source, *, alpha=1):
     return add_arrays(input, added if alpha == 1 else mul(added, alpha))
 
 
-def index_copy(input, dim, index, source):
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input with slice index[k] along dim replaced by source[k]."""
     dim, array = _vector_index("index_copy", input, dim, index)
     return set_advanced(input, source, index=(slice(None),) * dim + (array,))
 
 
-def index_fill(input, dim, index, value):
+def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """input with the slices that a vector of indices names filled with a number."""
     dim, array = _vector_index("index_fill", input, dim, index)
     return set_advanced(input, value, index=(slice(None),) * dim + (array,))
 
 
-def index_put(input, indices, values, accumulate=False):
+def index_put(input: Tensor, indices: Tensor, values, accumulate: bool = False) -> Tensor:
     """input with `values` written (or added) at a tuple of index tensors."""
     cleaned, _ = _normalise(tuple(indices), input.array.shape)
     if not accumulate:
@@ -639,7 +665,7 @@ def index_put(input, indices, values, accumulate=False):
     return add_arrays(input, add_advanced(values, index=cleaned, shape=input.array.shape))
 
 
-def take(input, index):
+def take(input: Tensor, index: Tensor) -> Tensor:
     """The numbers at these positions of the flattened tensor, in the shape of `index`."""
     check_index("take", index.array, input.array.size, 0)
     return get_advanced(ravel(input), index=(index.array,))
@@ -659,7 +685,7 @@ def _mask(name, mask):
     return mask.array
 
 
-def masked_fill(input, mask, value):
+def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
     """input with a number wherever the mask is True (which may broadcast)."""
     array = _mask("masked_fill", mask)
     if isinstance(value, Variable) and value.array.ndim:
@@ -677,7 +703,7 @@ def masked_fill(input, mask, value):
     return choose(array, value, input)
 
 
-def masked_select(input, mask):
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The numbers where the mask is True, as a vector."""
     array = _mask("masked_select", mask)
     xp = array_module(array)
@@ -686,7 +712,7 @@ def masked_select(input, mask):
     return get_advanced(input, index=(xp.broadcast_to(array, shape),))
 
 
-def masked_scatter(input, mask, source):
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """input with the True places of the mask filled from `source`, in order."""
     array = _mask("masked_scatter", mask)
     xp = array_module(array)
@@ -701,7 +727,13 @@ def masked_scatter(input, mask, source):
     return set_advanced(input, values, index=(array,))
 
 
-def where(condition, input=None, other=None, *, out=None):
+def where(
+    condition: Tensor,
+    input: Tensor | None = None,
+    other: Tensor | float | None = None,
+    *,
+    out: Tensor | None = None,
+):
     """`input` where the condition holds, else `other`; alone, the indices where it holds."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
@@ -731,7 +763,7 @@ def choose_promoted(mask, x, y):
     return choose(mask, x, y)
 
 
-def nonzero(input, *, as_tuple=False):
+def nonzero(input: Tensor, *, as_tuple: bool = False):
     """Where the numbers are not zero: an n x ndim tensor, or a tuple of ndim vectors."""
     xp = array_module(input.array)
     if as_tuple:
@@ -741,6 +773,6 @@ def nonzero(input, *, as_tuple=False):
     return wrap(xp.stack(xp.nonzero(input.array), 1).astype("int64"))
 
 
-def argwhere(input):
+def argwhere(input: Tensor) -> Tensor:
     """Where the numbers are not zero, as an n x ndim tensor."""
     return nonzero(input)

@@ -4,8 +4,11 @@ For Y = A B: dA = G B^T and dB = A^T G. Everything else here (einsum, bmm, outer
 is a few lines on top of it.
 """
 
+from __future__ import annotations
+
 import math
 import string
+from typing import TYPE_CHECKING
 
 from ..op import Variable, primitive
 from .axes import axes, one_axis
@@ -32,6 +35,10 @@ from .shape import (
     take_diagonal,
     unsqueeze,
 )
+
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..tensor import Tensor
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "cross", "dist",
@@ -153,7 +160,7 @@ def _mismatch(name, a, b):
     return RuntimeError(f"{name}: shapes {tuple(a)} and {tuple(b)} cannot be multiplied")
 
 
-def matmul(input, other, *, out=None):
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product: vectors, matrices, or stacks of matrices, which broadcast.
 
     (n) (n) -> (); (n, k) (k) -> (n); (k) (k, m) -> (m); (..., n, k) (..., k, m) -> (..., n, m).
@@ -193,7 +200,7 @@ def _needs_dims(name, tensors, dims):
             )
 
 
-def mm(input, mat2, *, out=None):
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices."""
     _needs_dims("mm", (input, mat2), (2, 2))
     _same_dtype("mm", input, mat2)
@@ -202,7 +209,7 @@ def mm(input, mat2, *, out=None):
     return matmul(input, mat2, out=out)
 
 
-def bmm(input, mat2, *, out=None):
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two stacks of matrices, one by one: (b, n, k) (b, k, m) -> (b, n, m)."""
     _needs_dims("bmm", (input, mat2), (3, 3))
     a, b = input.array.shape, mat2.array.shape
@@ -214,7 +221,7 @@ def bmm(input, mat2, *, out=None):
     return matmul(input, mat2, out=out)
 
 
-def mv(input, vec):
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     _needs_dims("mv", (input, vec), (2, 1))
     if input.array.shape[1] != vec.array.shape[0]:
@@ -224,7 +231,7 @@ def mv(input, vec):
     return matmul(input, vec)
 
 
-def dot(input, tensor):
+def dot(input: Tensor, tensor) -> Tensor:
     """The sum of products of two vectors."""
     if input.array.ndim != 1 or tensor.array.ndim != 1:
         raise RuntimeError(
@@ -233,13 +240,13 @@ def dot(input, tensor):
     return matmul(input, tensor)
 
 
-def outer(input, vec2):
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' numbers, x_i y_j."""
     _needs_dims("outer", (input, vec2), (1, 1))
     return mul(insert_dim(input, dim=1), vec2)
 
 
-def inner(input, other):
+def inner(input: Tensor, other: Tensor) -> Tensor:
     """Sums of products over the last dimensions: (..., n) (..., n) -> (..., ...)."""
     if input.array.ndim == 0 or other.array.ndim == 0:
         return mul(input, other)
@@ -261,27 +268,33 @@ def _blend(input, product, beta, alpha):
     return add_arrays(input if beta == 1 else mul(input, beta), product)
 
 
-def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
     """beta input + alpha mat1 @ mat2."""
     return _blend(input, mm(mat1, mat2), beta, alpha)
 
 
-def addmv(input, mat, vec, *, beta=1, alpha=1):
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha mat @ vec."""
     return _blend(input, mv(mat, vec), beta, alpha)
 
 
-def addr(input, vec1, vec2, *, beta=1, alpha=1):
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha vec1 vec2^T."""
     return _blend(input, outer(vec1, vec2), beta, alpha)
 
 
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
     """beta input + alpha sum_b batch1_b @ batch2_b."""
     return _blend(input, reduce_sum(bmm(batch1, batch2), dim=(0,)), beta, alpha)
 
 
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
     """beta input_b + alpha batch1_b @ batch2_b."""
     return _blend(input, bmm(batch1, batch2), beta, alpha)
 
@@ -289,7 +302,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
 # -- einsum ----------------------------------------------------------------------------------------
 
 
-def einsum(equation, *operands):
+def einsum(equation, *operands) -> Tensor:
     """Sums of products written with letters: einsum("bik,bkj->bij", x, y) is bmm.
 
     Letters that the output lacks are summed over; without `->` the output has the letters that occur
@@ -422,7 +435,7 @@ def _widen(x, letters, sizes):
     return x if shape == x.array.shape else expand_to(x, shape=shape)
 
 
-def tensordot(a, b, dims=2, out=None):
+def tensordot(a, b, dims=2, out: Tensor | None = None) -> Tensor:
     """Sums of products over some dimensions of a and of b: the last of a, the first of b, or lists."""
     if isinstance(dims, Variable):
         dims = dims.tolist()
@@ -450,7 +463,7 @@ def tensordot(a, b, dims=2, out=None):
     return reshape_to(matmul(left, right), shape=shape_a + shape_b)
 
 
-def kron(input, other):
+def kron(input: Tensor, other: Tensor) -> Tensor:
     """Every number of the input times the whole of the other, laid out as blocks."""
     ndim = max(input.array.ndim, other.array.ndim)
     a = (1,) * (ndim - input.array.ndim) + input.array.shape
@@ -460,14 +473,14 @@ def kron(input, other):
     return reshape(mul(wide_a, wide_b), [n * m for n, m in zip(a, b, strict=True)])
 
 
-def trace(input):
+def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.array.ndim}")
     return take_diagonal(input).sum()
 
 
-def cross(input, other, dim=None):
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product of vectors of three numbers along a dimension."""
     if dim is None:
         dim = next((d for d, n in enumerate(input.array.shape) if n == 3), -1)
@@ -482,7 +495,7 @@ def cross(input, other, dim=None):
     return cat([unsqueeze(part, dim) for part in parts], dim)
 
 
-def chain_matmul(*matrices):
+def chain_matmul(*matrices) -> Tensor:
     """The product of several matrices, in the order of fewest multiplications."""
     matrices = (
         matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)) else matrices
@@ -550,7 +563,14 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     return pow_arrays(total, 1.0 / ord)
 
 
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+def norm(
+    input: Tensor,
+    p: float | str = "fro",
+    dim: int | None = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The p-norm over some dimensions (all of them by default); "fro" is p = 2 over all."""
     if isinstance(p, str):
         if p == "nuc":
@@ -561,17 +581,17 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype)
 
 
-def frobenius_norm(input, dim=(), keepdim=False):
+def frobenius_norm(input: Tensor, dim: int | tuple[int, ...] = (), keepdim: bool = False) -> Tensor:
     """sqrt(sum x^2)."""
     return vector_norm(input, 2, dim, keepdim)
 
 
-def dist(input, other, p=2):
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference."""
     return vector_norm(sub_arrays(input, other), p)
 
 
-def cdist(x1, x2, p=2.0, compute_mode=None):
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode=None) -> Tensor:
     """The p-norm distances between all rows: (..., n, d) (..., m, d) -> (..., n, m)."""
     if x1.array.shape[-1] != x2.array.shape[-1]:
         raise RuntimeError(

@@ -4,8 +4,11 @@ Most are compositions of other ops. Cross-entropy, where training spends its tim
 log-softmax and the choice of the target's entry together, with softmax minus one-hot as its gradient.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
+from typing import TYPE_CHECKING
 
 from ..backend import array_module
 from ..op import Variable, primitive, wrap
@@ -29,6 +32,9 @@ from .pad import crop, pad_constant
 from .reduce import expand_to, mean, reduce_logsumexp, reduce_sum, restore, sum, take_along
 from .shape import broadcast_tensors, expand, join_along, reshape, select_at, unsqueeze
 from .special import xlogy
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
@@ -219,15 +225,15 @@ def _classes_last(name, input, target):
 
 
 def cross_entropy(
-    input,
-    target,
-    weight=None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     size_average=None,
-    ignore_index=-100,
-    reduce=None,
-    reduction="mean",
-    label_smoothing=0.0,
-):
+    ignore_index: int = -100,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
     """-log softmax(input)[target]: input holds logits (N, C), (C) or (N, C, d...).
 
     target: classes (N), (), (N, d...) as int64, or probabilities in the shape of the input.
@@ -296,8 +302,14 @@ def _soft_cross_entropy(input, target, weight, reduction, smoothing):
 
 
 def nll_loss(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
-):
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average=None,
+    ignore_index: int = -100,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """-weight[t] input[t]: the loss for log-probabilities (N, C) and classes (N)."""
     reduction = _reduction("nll_loss", reduction, size_average, reduce)
     _check_class_weight("nll_loss", input, weight)
@@ -352,8 +364,13 @@ def _same_size(name, input, target):
 
 
 def binary_cross_entropy(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """-(t log p + (1 - t) log(1 - p)) for probabilities p; logarithms are held above -100."""
     reduction = _reduction("binary_cross_entropy", reduction, size_average, reduce)
     _same_size("binary_cross_entropy", input, target)
@@ -377,8 +394,14 @@ bernoulli_nll.samples(lambda rand: [(rand(3, 4, low=0.1, high=0.9), rand(3, 4, l
 
 
 def binary_cross_entropy_with_logits(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
-):
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
     """Binary cross-entropy of sigmoid(input): (1 - t) x + (1 + (w - 1) t) log(1 + e^-x).
 
     pos_weight w multiplies the loss of positive targets.
@@ -444,21 +467,42 @@ squared_error.vjp(x=lambda g, x, t: g * (2 * (x - t)), t=lambda g, x, t: g * (2 
 squared_error.samples(lambda rand: [(rand(3, 4), rand(3, 4)), (rand(), rand())])
 
 
-def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """(input - target)^2."""
     reduction = _reduction("mse_loss", reduction, size_average, reduce)
     input, target = _pair("mse_loss", input, target)
     return _weighted(squared_error(input, target), weight, reduction)
 
 
-def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """|input - target|."""
     reduction = _reduction("l1_loss", reduction, size_average, reduce)
     input, target = _pair("l1_loss", input, target)
     return _weighted(absolute(sub_arrays(input, target)), weight, reduction)
 
 
-def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """d^2 / (2 beta) where |d| < beta, else |d| - beta / 2, for d = input - target."""
     reduction = _reduction("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
@@ -471,7 +515,13 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return _reduce(choose(near, square(size) * (0.5 / beta), size - 0.5 * beta), reduction)
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
     """d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2).  Huber 1964."""
     reduction = _reduction("huber_loss", reduction)
     if delta <= 0:
@@ -484,9 +534,15 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
 
 def poisson_nll_loss(
-    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
-    reduction="mean",
-):  # fmt: skip
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average=None,
+    eps: float = 1e-8,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """Negative Poisson log-likelihood, e^x - t x for log-rates x; full adds Stirling's term for t!."""
     reduction = _reduction("poisson_nll_loss", reduction, size_average, reduce)
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
@@ -496,7 +552,14 @@ def poisson_nll_loss(
     return _reduce(losses, reduction)
 
 
-def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
     """(log var + (input - target)^2 / var) / 2, var held above eps; full adds log(2 pi) / 2."""
     reduction = _reduction("gaussian_nll_loss", reduction)
     if not isinstance(var, Variable):
@@ -518,7 +581,14 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return _reduce(losses, reduction)
 
 
-def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """t (log t - input) for log-probabilities `input`; "batchmean" is the divergence proper."""
     if reduction == "batchmean":
         total = kl_div(input, target, reduction="sum", log_target=log_target)
@@ -539,7 +609,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 # -- similarity and ranking ------------------------------------------------------------------------
 
 
-def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim."""
     x1, x2 = broadcast_tensors(x1, x2)
     axis = dim % x1.array.ndim
@@ -547,14 +617,22 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return reduce_sum((x1 / norms[0]) * (x2 / norms[1]), dim=(axis,))
 
 
-def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last dimension."""
     return vector_norm(sub_arrays(x1, x2) + eps, p, -1, keepdim)
 
 
 def cosine_embedding_loss(
-    input1, input2, target, margin=0.0, size_average=None, reduce=None, reduction="mean"
-):
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """1 - cos where target is 1, max(0, cos - margin) where it is -1."""
     reduction = _reduction("cosine_embedding_loss", reduction, size_average, reduce)
     if input1.array.shape != input2.array.shape:
@@ -573,8 +651,14 @@ def cosine_embedding_loss(
 
 
 def margin_ranking_loss(
-    input1, input2, target, margin=0.0, size_average=None, reduce=None, reduction="mean"
-):
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """max(0, -target (input1 - input2) + margin)."""
     reduction = _reduction("margin_ranking_loss", reduction, size_average, reduce)
     if not input1.array.ndim == input2.array.ndim == target.array.ndim:
@@ -586,8 +670,13 @@ def margin_ranking_loss(
 
 
 def hinge_embedding_loss(
-    input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
-):
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """input where target is 1, max(0, margin - input) where it is -1."""
     reduction = _reduction("hinge_embedding_loss", reduction, size_average, reduce)
     wanted = target.array
@@ -595,15 +684,26 @@ def hinge_embedding_loss(
     return _reduce(losses, reduction)
 
 
-def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """log(1 + e^(-target input))."""
     reduction = _reduction("soft_margin_loss", reduction, size_average, reduce)
     return _reduce(-log_of_sigmoid(target * input), reduction)
 
 
 def multilabel_soft_margin_loss(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """The mean over classes of the binary cross-entropy with logits."""
     reduction = _reduction("multilabel_soft_margin_loss", reduction, size_average, reduce)
     losses = logistic_nll(input, target)
@@ -614,8 +714,15 @@ def multilabel_soft_margin_loss(
 
 
 def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+    input: Tensor,
+    target: Tensor,
+    p: float = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """sum_{j != y} max(0, margin - x_y + x_j)^p / C."""
     reduction = _reduction("multi_margin_loss", reduction, size_average, reduce)
     if p not in (1, 2):
@@ -636,7 +743,13 @@ def multi_margin_loss(
     return _reduce(reshape(losses, ()) if single else losses, reduction)
 
 
-def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """sum over labels y and other classes i of max(0, 1 - (x_y - x_i)) / C; -1 ends the labels."""
     reduction = _reduction("multilabel_margin_loss", reduction, size_average, reduce)
     single = input.array.ndim == 1
@@ -657,9 +770,17 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
 
 def triplet_margin_loss(
-    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
-    reduce=None, reduction="mean",
-):  # fmt: skip
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average=None,
+    reduce: str | bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """max(0, |anchor - positive| - |anchor - negative| + margin).
 
     swap: the negative's distance is the smaller of those to the anchor and to the positive.
@@ -675,8 +796,15 @@ def triplet_margin_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
-):
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function=None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
     """The triplet loss with a distance of the caller's."""
     reduction = _reduction("triplet_margin_with_distance_loss", reduction)
     distance = pairwise_distance if distance_function is None else distance_function
@@ -801,9 +929,14 @@ ctc_rows.samples(
 
 
 def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
-    zero_infinity=False,
-):  # fmt: skip
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths,
+    target_lengths,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
     """-log of the probability that the frames spell the target, over all alignments with blanks.
 
     log_probs (T, N, C) or (T, C); targets (N, S), or all of them end to end in one vector; lengths

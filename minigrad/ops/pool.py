@@ -1,6 +1,9 @@
 """Pooling: the maximum or the mean of windows, of fixed size or of a fixed number."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ..backend import array_module
 from ..op import primitive, wrap
@@ -10,6 +13,9 @@ from .index import gather_along
 from .pad import pad_constant
 from .reduce import max_along, put_along, reduce_mean, reduce_sum, take_along
 from .shape import cat, reshape_to, slice_along, windows
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "avg_pool1d", "avg_pool2d",
@@ -116,7 +122,13 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
 
 
 def max_pool1d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    input: Tensor,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
 ):
     """The maximum of each window: (B, C, L) -> (B, C, L'); the gradient goes to where it stood."""
     return _max_pool(
@@ -125,7 +137,13 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    input: Tensor,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
 ):
     """The maximum of each two-dimensional window: (B, C, H, W) -> (B, C, H', W')."""
     return _max_pool(
@@ -159,7 +177,14 @@ def _avg_pool(name, n, input, kernel_size, stride, padding, ceil_mode, count_inc
     return x / (wrap(divisors) if divisor is None else divisor)
 
 
-def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool1d(
+    input: Tensor,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
     """The mean of each window: (B, C, L) -> (B, C, L')."""
     return _avg_pool(
         "avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
@@ -167,9 +192,14 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 
 def avg_pool2d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    input: Tensor,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
     divisor_override=None,
-):  # fmt: skip
+) -> Tensor:
     """The mean of each two-dimensional window: (B, C, H, W) -> (B, C, H', W')."""
     return _avg_pool(
         "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
@@ -177,7 +207,9 @@ def avg_pool2d(
     )  # fmt: skip
 
 
-def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size, stride=None, ceil_mode: bool = False
+) -> Tensor:
     """(sum x^p)^(1/p) of each window, p = norm_type."""
     (k,) = _tuple("lp_pool1d", kernel_size, 1)
     mean = avg_pool1d(pow_arrays(input, norm_type), k, stride, 0, ceil_mode)
@@ -202,13 +234,13 @@ def _adaptive_avg(input, dim, count):
     return cat(parts, dim)
 
 
-def adaptive_avg_pool1d(input, output_size):
+def adaptive_avg_pool1d(input: Tensor, output_size) -> Tensor:
     """The means of `output_size` nearly equal windows: (B, C, L) -> (B, C, output_size)."""
     (count,) = _tuple("adaptive_avg_pool1d", output_size, 1)
     return _adaptive_avg(input, input.array.ndim - 1, count)
 
 
-def adaptive_avg_pool2d(input, output_size):
+def adaptive_avg_pool2d(input: Tensor, output_size) -> Tensor:
     """The means of a grid of nearly equal windows: (B, C, H, W) -> (B, C, *output_size)."""
     sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
     out = input
@@ -218,7 +250,7 @@ def adaptive_avg_pool2d(input, output_size):
     return out
 
 
-def adaptive_max_pool1d(input, output_size, return_indices=False):
+def adaptive_max_pool1d(input: Tensor, output_size, return_indices: bool = False):
     """The maxima of `output_size` nearly equal windows: (B, C, L) -> (B, C, output_size)."""
     (count,) = _tuple("adaptive_max_pool1d", output_size, 1)
     xp = array_module(input.array)

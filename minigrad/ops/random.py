@@ -1,7 +1,10 @@
 """Random tensors: uniform, normal, integers, permutations, choices, all from minigrad.generator."""
 
+from __future__ import annotations
+
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -12,6 +15,11 @@ from ..generator import default_generator
 from ..op import Variable, wrap
 from .creation import checked_sizes
 from .elementwise import add_arrays, mul
+
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..generator import Generator
+    from ..tensor import Tensor
 
 __all__ = [
     "bernoulli", "bernoulli_", "binomial", "cauchy_", "exponential_", "geometric_", "log_normal_",
@@ -41,9 +49,16 @@ def _finish(array, device, requires_grad, out=None, name=""):
 
 
 def rand(
-    *size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-    pin_memory=False, **size_kw,
-):  # fmt: skip
+    *size,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+    **size_kw,
+) -> Tensor:
     """Uniform on [0, 1)."""
     shape = checked_sizes("rand", size, size_kw)
     numbers = _stream(generator).uniform(math.prod(shape), _floating("rand", dtype))
@@ -51,9 +66,16 @@ def rand(
 
 
 def randn(
-    *size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-    pin_memory=False, **size_kw,
-):  # fmt: skip
+    *size,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+    **size_kw,
+) -> Tensor:
     """Normal with mean 0 and variance 1."""
     shape = checked_sizes("randn", size, size_kw)
     numbers = _stream(generator).normal(math.prod(shape), _floating("randn", dtype))
@@ -61,9 +83,16 @@ def randn(
 
 
 def randint(
-    *args, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-    pin_memory=False, **named,
-):  # fmt: skip
+    *args,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+    **named,
+) -> Tensor:
     """randint(low=0, high, size): integers of [low, high), as int64."""
     low, high, size = _randint_arguments(*args, **named)
     low, high = operator.index(low), operator.index(high)
@@ -113,9 +142,16 @@ def _integer_limits(dtype):
 
 
 def randperm(
-    n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    n,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     pin_memory=False,
-):  # fmt: skip
+) -> Tensor:
     """The numbers 0 .. n-1 in random order."""
     n = operator.index(n)
     if n < 0:
@@ -146,27 +182,47 @@ def _with_gradient(result, requires_grad):
 
 
 def rand_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     memory_format=None,
-):  # fmt: skip
+) -> Tensor:
     """Uniform on [0, 1), in the shape and dtype of `input`."""
     result = uniform_(_empty_like(input, dtype, device), generator=generator)
     return _with_gradient(result, requires_grad)
 
 
 def randn_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
     memory_format=None,
-):  # fmt: skip
+) -> Tensor:
     """Standard normal, in the shape and dtype of `input`."""
     result = normal_(_empty_like(input, dtype, device), generator=generator)
     return _with_gradient(result, requires_grad)
 
 
 def randint_like(
-    input, low=None, high=None, *, generator=None, dtype=None, layout=None, device=None,
-    requires_grad=False, memory_format=None,
-):  # fmt: skip
+    input: Tensor,
+    low=None,
+    high=None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    memory_format=None,
+) -> Tensor:
     """Integers of [low, high), or of [0, low), in the shape and dtype of `input`."""
     if low is None or high is None:
         low, high = 0, low if high is None else high
@@ -177,9 +233,18 @@ def randint_like(
 
 
 def normal(
-    mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
-    requires_grad=False, pin_memory=False,
-):  # fmt: skip
+    mean=0.0,
+    std=1.0,
+    size=None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+    pin_memory=False,
+) -> Tensor:
     """Normal numbers; mean and std are numbers (with `size`) or tensors, one a place."""
     if not isinstance(mean, Variable) and not isinstance(std, Variable):
         if size is None:
@@ -202,7 +267,13 @@ def normal(
     return result if out is None else out._assign_out(result, "normal")
 
 
-def bernoulli(input, p=None, *, generator=None, out=None):
+def bernoulli(
+    input: Tensor,
+    p: float | None = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """1 with the probability that each number of the input gives (or p), else 0."""
     if p is None and input.array.dtype.kind not in "fV":
         raise NotImplementedError(f"bernoulli: probabilities must be floating, not {input.dtype}")
@@ -211,7 +282,14 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return result if out is None else out._assign_out(result, "bernoulli")
 
 
-def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Indices drawn with probability proportional to the numbers of each row."""
     weights = to_device(input.array, CPU)
     if weights.ndim not in (1, 2):
@@ -246,7 +324,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return _finish(chosen, input.device, False, out, "multinomial")
 
 
-def poisson(input, generator=None):
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson counts, one a place, with the rates that the input gives."""
     rates = _floats("poisson", input)
     if (rates < 0).any():
@@ -255,7 +333,7 @@ def poisson(input, generator=None):
     return _from_list(map(draw, rates.reshape(-1).tolist()), input)
 
 
-def binomial(count, prob, generator=None):
+def binomial(count, prob, generator: Generator | None = None) -> Tensor:
     """Successes among `count` trials, each with probability `prob`."""
     trials, chances = numpy.broadcast_arrays(_floats("binomial", count), _floats("binomial", prob))
     pairs = zip(trials.reshape(-1).tolist(), chances.reshape(-1).tolist(), strict=True)
@@ -293,7 +371,9 @@ def _write(tensor, numbers):
     return tensor
 
 
-def uniform_(input, from_=0.0, to=1.0, *, generator=None, **named):
+def uniform_(
+    input: Tensor, from_=0.0, to=1.0, *, generator: Generator | None = None, **named
+) -> Tensor:
     """Uniform numbers of [from, to)."""
     input._check_in_place("uniform_")
     low = named.get("from", from_)  # `from` is a word of Python's, so it comes as named["from"]
@@ -305,7 +385,7 @@ def uniform_(input, from_=0.0, to=1.0, *, generator=None, **named):
     return _write(input, _stream(generator).uniform(input.array.size, kind, low, to))
 
 
-def normal_(input, mean=0.0, std=1.0, *, generator=None):
+def normal_(input: Tensor, mean=0.0, std=1.0, *, generator: Generator | None = None) -> Tensor:
     """Normal numbers."""
     input._check_in_place("normal_")
     if std < 0:
@@ -319,7 +399,7 @@ def normal_(input, mean=0.0, std=1.0, *, generator=None):
     return _write(input, numbers)
 
 
-def random_(input, *bounds, generator=None, **named):
+def random_(input: Tensor, *bounds, generator: Generator | None = None, **named) -> Tensor:
     """Whole numbers: random_(to) of [0, to), random_(from, to) of [from, to).
 
     Without an end, up to the largest that the dtype holds (for floats: holds exactly).
@@ -349,7 +429,7 @@ def random_(input, *bounds, generator=None, **named):
     return _write(input, numbers)
 
 
-def bernoulli_(input, p=0.5, *, generator=None):
+def bernoulli_(input: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p (a number, or a tensor of them), else 0."""
     input._check_in_place("bernoulli_")
     stream = _stream(generator)
@@ -367,7 +447,9 @@ def bernoulli_(input, p=0.5, *, generator=None):
     return _write(input, draws < chances)
 
 
-def exponential_(input, lambd=1.0, *, generator=None):
+def exponential_(
+    input: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Exponential numbers with rate lambd."""
     input._check_in_place("exponential_")
     if lambd <= 0:
@@ -383,7 +465,7 @@ def _continuous(name, tensor):
         )
 
 
-def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
+def log_normal_(input: Tensor, mean=1.0, std=2.0, *, generator: Generator | None = None) -> Tensor:
     """e to the power of normal numbers."""
     input._check_in_place("log_normal_")
     if std <= 0:
@@ -393,7 +475,7 @@ def log_normal_(input, mean=1.0, std=2.0, *, generator=None):
     return _write(input, numpy.exp(numbers))
 
 
-def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
+def cauchy_(input: Tensor, median=0.0, sigma=1.0, *, generator: Generator | None = None) -> Tensor:
     """Cauchy numbers: median + sigma tan(pi (u - 1/2))."""
     input._check_in_place("cauchy_")
     if sigma <= 0:
@@ -403,7 +485,7 @@ def cauchy_(input, median=0.0, sigma=1.0, *, generator=None):
     return _write(input, median + sigma * numpy.tan(math.pi * (draws - 0.5)))
 
 
-def geometric_(input, p, *, generator=None):
+def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """How many trials with success probability p it takes to succeed: ceil(log u / log(1 - p))."""
     input._check_in_place("geometric_")
     if not 0 < p < 1:

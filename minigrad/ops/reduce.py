@@ -4,8 +4,11 @@ Inside, `dim` is a sorted tuple of axis numbers and `keepdim` a bool. A rule fir
 dimensions of g back as ones (`restore`), so that g broadcasts against the input.
 """
 
+from __future__ import annotations
+
 import builtins
 import math
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -16,6 +19,10 @@ from .elementwise import choose, div_arrays, exp, mul
 from .elementwise import maximum as maximum_of_two
 from .elementwise import minimum as minimum_of_two
 from .results import return_type
+
+if TYPE_CHECKING:
+    from ..dtypes import dtype
+    from ..tensor import Tensor
 
 __all__ = [
     "all",
@@ -540,7 +547,15 @@ def _numeric_names(dim, keepdim, axis, keepdims):
     return (dim if axis is None else axis), (keepdim if keepdims is None else keepdims)
 
 
-def sum(input, dim=None, keepdim=False, *, axis=None, keepdims=None, dtype=None):
+def sum(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    axis=None,
+    keepdims=None,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The sum over `dim` (all dimensions if None); integers and bools sum to int64."""
     dim, keepdim = _numeric_names(dim, keepdim, axis, keepdims)
     if dtype is None and input.array.dtype.kind in "iub":
@@ -549,12 +564,26 @@ def sum(input, dim=None, keepdim=False, *, axis=None, keepdims=None, dtype=None)
     return reduce_sum(input, dim=axes("sum", dim, input.array.ndim), keepdim=keepdim)
 
 
-def nansum(input, dim=None, keepdim=False, *, dtype=None):
+def nansum(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The sum over `dim`, counting NaN as zero."""
     return sum(choose(input != input, 0, input), dim, keepdim, dtype=dtype)
 
 
-def mean(input, dim=None, keepdim=False, *, axis=None, keepdims=None, dtype=None):
+def mean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    axis=None,
+    keepdims=None,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The mean over `dim` (all dimensions if None), of floating-point numbers."""
     dim, keepdim = _numeric_names(dim, keepdim, axis, keepdims)
     input = _in_dtype(input, dtype)
@@ -562,7 +591,13 @@ def mean(input, dim=None, keepdim=False, *, axis=None, keepdims=None, dtype=None
     return reduce_mean(input, dim=axes("mean", dim, input.array.ndim), keepdim=keepdim)
 
 
-def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+def nanmean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The mean over `dim` of the numbers that are not NaN."""
     count = sum((input == input), dim, keepdim)
     return div_arrays(nansum(input, dim, keepdim, dtype=dtype), count)
@@ -581,19 +616,40 @@ def _moments_arguments(name, input, dim, unbiased, correction):
     return axes(name, dim, input.array.ndim), correction
 
 
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def var(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
     """The variance over `dim`: sum (x - mean)^2 / (n - correction), correction 1 by default."""
     dim, correction = _moments_arguments("var", input, dim, unbiased, correction)
     return reduce_var(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def std(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
     """The standard deviation over `dim`, the square root of `var`."""
     dim, correction = _moments_arguments("std", input, dim, unbiased, correction)
     return reduce_std(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def var_mean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> tuple[Tensor, Tensor]:
     """(variance, mean) over `dim`."""
     mean_dim = None if isinstance(dim, builtins.bool) else dim
     return (
@@ -602,7 +658,14 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     )
 
 
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def std_mean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) over `dim`."""
     mean_dim = None if isinstance(dim, builtins.bool) else dim
     return (
@@ -620,21 +683,21 @@ def _not_empty(name, input, dim):
             )
 
 
-def amax(input, dim=(), keepdim=False):
+def amax(input: Tensor, dim: int | tuple[int, ...] = (), keepdim: bool = False) -> Tensor:
     """The largest number over `dim`; equal ones share the gradient."""
     dim = axes("amax", dim, input.array.ndim)
     _not_empty("amax", input, dim)
     return reduce_max(input, dim=dim, keepdim=keepdim)
 
 
-def amin(input, dim=(), keepdim=False):
+def amin(input: Tensor, dim: int | tuple[int, ...] = (), keepdim: bool = False) -> Tensor:
     """The smallest number over `dim`; equal ones share the gradient."""
     dim = axes("amin", dim, input.array.ndim)
     _not_empty("amin", input, dim)
     return reduce_min(input, dim=dim, keepdim=keepdim)
 
 
-def aminmax(input, *, dim=None, keepdim=False):
+def aminmax(input: Tensor, *, dim: int | tuple[int, ...] | None = None, keepdim: bool = False):
     """(smallest, largest) over `dim`, or over all."""
     return return_type(
         "aminmax",
@@ -643,13 +706,27 @@ def aminmax(input, *, dim=None, keepdim=False):
     )
 
 
-def max(input, dim=None, keepdim=False, *, other=None, axis=None):
+def max(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    other: Tensor | float | None = None,
+    axis=None,
+):
     """The largest number of all; with `dim`, (values, indices) along it; with a tensor, pairwise."""
     dim = axis if dim is None else dim
     return _extremum("max", input, dim, keepdim, other, amax, max_along, maximum_of_two)
 
 
-def min(input, dim=None, keepdim=False, *, other=None, axis=None):
+def min(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    other: Tensor | float | None = None,
+    axis=None,
+):
     """The smallest number of all; with `dim`, (values, indices) along it; with a tensor, pairwise."""
     dim = axis if dim is None else dim
     return _extremum("min", input, dim, keepdim, other, amin, min_along, minimum_of_two)
@@ -678,12 +755,16 @@ def _extremum(name, input, dim, keepdim, other, over_all, along, pairwise):
     return return_type(name, values=values, indices=indices)
 
 
-def argmax(input, dim=None, keepdim=False):
+def argmax(
+    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False
+) -> Tensor:
     """The index of the largest number along `dim`, or in the flattened tensor; the first at a tie."""
     return _arg("argmax", True, input, dim, keepdim)
 
 
-def argmin(input, dim=None, keepdim=False):
+def argmin(
+    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False
+) -> Tensor:
     """The index of the smallest number along `dim`, or in the flattened tensor; the first at a tie."""
     return _arg("argmin", False, input, dim, keepdim)
 
@@ -703,7 +784,13 @@ def _arg(name, largest, input, dim, keepdim):
     return arg_extremum(input, largest=largest, dim=dim, keepdim=keepdim)
 
 
-def prod(input, dim=None, keepdim=False, *, dtype=None):
+def prod(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The product over one dimension, or over all; integers and bools multiply to int64."""
     if dtype is None and input.array.dtype.kind in "iub":
         dtype = dtypes.int64
@@ -724,22 +811,22 @@ def _running(name, op, input, dim, dtype):
     return op(input, dim=dim) if input.array.ndim else mul(input, 1)
 
 
-def cumsum(input, dim, *, dtype=None):
+def cumsum(input: Tensor, dim: int | tuple[int, ...], *, dtype: dtype | None = None) -> Tensor:
     """Running sums along `dim`."""
     return _running("cumsum", running_sum, input, dim, dtype)
 
 
-def cumprod(input, dim, *, dtype=None):
+def cumprod(input: Tensor, dim: int | tuple[int, ...], *, dtype: dtype | None = None) -> Tensor:
     """Running products along `dim`."""
     return _running("cumprod", running_product, input, dim, dtype)
 
 
-def logcumsumexp(input, dim):
+def logcumsumexp(input: Tensor, dim: int | tuple[int, ...]) -> Tensor:
     """Running log-sum-exps along `dim`."""
     return _running("logcumsumexp", running_logsumexp, input, dim, None)
 
 
-def logsumexp(input, dim, keepdim=False):
+def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
     """log sum exp(input) over `dim`, computed without overflow."""
     if input.array.dtype.kind not in "fV":
         input = _in_dtype(input, dtypes.get_default_dtype())
@@ -747,16 +834,16 @@ def logsumexp(input, dim, keepdim=False):
     return reduce_logsumexp(input, dim=dim, keepdim=keepdim)
 
 
-def any(input, dim=None, keepdim=False):
+def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
     """True where some number over `dim` is non-zero."""
     return reduce_any(input, dim=axes("any", dim, input.array.ndim), keepdim=keepdim)
 
 
-def all(input, dim=None, keepdim=False):
+def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
     """True where every number over `dim` is non-zero."""
     return reduce_all(input, dim=axes("all", dim, input.array.ndim), keepdim=keepdim)
 
 
-def count_nonzero(input, dim=None):
+def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     """How many numbers over `dim` are non-zero, as int64."""
     return count_nonzeros(input, dim=axes("count_nonzero", dim, input.array.ndim))

@@ -4,10 +4,13 @@ The rules come in pairs: the gradient of one movement is the movement back. A vi
 its input; where that is impossible, reshape copies and view refuses.
 """
 
+from __future__ import annotations
+
 import builtins
 import itertools
 import math
 import operator
+from typing import TYPE_CHECKING
 
 from .. import dtypes
 from ..backend import array_module
@@ -16,6 +19,9 @@ from ..size import Size
 from .axes import axes, one_axis
 from .elementwise import sub_arrays
 from .reduce import expand_to
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "as_strided", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
@@ -87,13 +93,13 @@ def _full_shape(name, x, shape):
     )
 
 
-def reshape(input, *shape):
+def reshape(input: Tensor, *shape) -> Tensor:
     """The same numbers, in row-major order, in another shape; a view where that is possible."""
     shape = _full_shape("reshape", input, sizes_of("reshape", shape))
     return reshape_to(input, shape=shape)
 
 
-def view(input, *shape):
+def view(input: Tensor, *shape) -> Tensor:
     """As reshape, but never a copy: RuntimeError where the memory's order does not allow it.
 
     With a dtype instead of a shape: the same bytes read as numbers of that dtype.
@@ -113,17 +119,17 @@ def view(input, *shape):
     return out
 
 
-def view_as(input, other):
+def view_as(input: Tensor, other: Tensor) -> Tensor:
     """The input viewed in the shape of another tensor."""
     return view(input, other.shape)
 
 
-def reshape_as(input, other):
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """The input reshaped to the shape of another tensor."""
     return reshape(input, other.shape)
 
 
-def flatten(input, start_dim=0, end_dim=-1):
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim joined into one."""
     ndim = input.array.ndim
     start, end = one_axis("flatten", start_dim, ndim), one_axis("flatten", end_dim, ndim)
@@ -138,12 +144,12 @@ def flatten(input, start_dim=0, end_dim=-1):
     return reshape(input, shape[:start] + (joined,) + shape[end + 1 :])
 
 
-def ravel(input):
+def ravel(input: Tensor) -> Tensor:
     """All numbers in one dimension."""
     return reshape(input, (input.array.size,))
 
 
-def unflatten(input, dim, sizes):
+def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
     """One dimension split into several; one of the sizes may be -1."""
     dim = one_axis("unflatten", dim, input.array.ndim)
     sizes = sizes_of("unflatten", (tuple(sizes),))
@@ -205,7 +211,7 @@ transpose_matrix.vjp(x=lambda g: transpose_matrix(g))
 transpose_matrix.samples(lambda rand: [(rand(2, 3),), (rand(3),)])
 
 
-def permute(input, *dims):
+def permute(input: Tensor, *dims) -> Tensor:
     """The dimensions in another order."""
     dims = sizes_of("permute", dims)
     ndim = input.array.ndim
@@ -221,14 +227,14 @@ def permute(input, *dims):
     return permute_dims(input, dims=order)
 
 
-def transpose(input, dim0, dim1):
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input.array.ndim
     a, b = one_axis("transpose", dim0, ndim), one_axis("transpose", dim1, ndim)
     return swap_axes(input, a=a, b=b) if ndim else input
 
 
-def t(input):
+def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and 0-d tensors stay as they are."""
     if input.array.ndim > 2:
         raise RuntimeError(
@@ -237,7 +243,7 @@ def t(input):
     return transpose_matrix(input)
 
 
-def movedim(input, source, destination):
+def movedim(input: Tensor, source: Tensor, destination) -> Tensor:
     """Dimensions moved from some places to others, the rest staying in order."""
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
@@ -257,7 +263,7 @@ def movedim(input, source, destination):
 # -- dimensions of size 1, repetition ------------------------------------------------------------
 
 
-def squeeze(input, dim=None):
+def squeeze(input: Tensor, dim: int | None = None) -> Tensor:
     """Dimensions of size 1 removed: all of them, or those named if they are of size 1."""
     shape = input.array.shape
     if dim is None:
@@ -294,12 +300,12 @@ insert_dim.samples(lambda rand: [(rand(3, 2), {"dim": 1}), (rand(), {"dim": 0})]
 remove_dim.samples(lambda rand: [(rand(3, 1, 2), {"dim": 1}), (rand(1), {"dim": 0})])
 
 
-def unsqueeze(input, dim):
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dimension of size 1 at `dim`."""
     return insert_dim(input, dim=one_axis("unsqueeze", dim, input.array.ndim + 1))
 
 
-def expand(input, *sizes):
+def expand(input: Tensor, *sizes) -> Tensor:
     """Dimensions of size 1 repeated, and new ones added in front, without a copy; -1 keeps a size."""
     sizes = sizes_of("expand", sizes)
     shape = input.array.shape
@@ -328,17 +334,17 @@ def expand(input, *sizes):
     return expand_to(input, shape=tuple(full))
 
 
-def expand_as(input, other):
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """The input expanded to the shape of another tensor."""
     return expand(input, other.shape)
 
 
-def broadcast_to(input, size):
+def broadcast_to(input: Tensor, size) -> Tensor:
     """The input expanded to a shape."""
     return expand(input, tuple(size))
 
 
-def broadcast_shapes(*shapes):
+def broadcast_shapes(*shapes) -> Size:
     """The shape that tensors of these shapes broadcast to."""
     shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
     longest = builtins.max((len(s) for s in shapes), default=0)
@@ -354,14 +360,14 @@ def broadcast_shapes(*shapes):
     return Size(out)
 
 
-def broadcast_tensors(*tensors):
+def broadcast_tensors(*tensors) -> tuple[Tensor, ...]:
     """The tensors expanded to the shape that they share."""
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     shape = broadcast_shapes(*(x.array.shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
 
 
-def repeat(input, *repeats):
+def repeat(input: Tensor, *repeats) -> Tensor:
     """The tensor laid side by side with itself, repeats[i] times along dimension i (a copy)."""
     repeats = sizes_of("repeat", repeats)
     ndim = input.array.ndim
@@ -377,7 +383,7 @@ def repeat(input, *repeats):
     return copy(reshape_to(expand_to(reshape_to(input, shape=spread), shape=wide), shape=final))
 
 
-def tile(input, *dims):
+def tile(input: Tensor, *dims) -> Tensor:
     """As repeat; missing repeats in front count as 1."""
     dims = sizes_of("tile", dims)
     return repeat(input, (1,) * (input.array.ndim - len(dims)) + dims)
@@ -406,7 +412,9 @@ take_slices.samples(lambda rand: [(rand(3, 4), {"index": rand.ints(4, 6), "dim":
 add_slices.samples(lambda rand: [(rand(3, 6), {"index": rand.ints(4, 6), "dim": 1, "size": 4})])
 
 
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
+def repeat_interleave(
+    input: Tensor, repeats, dim: int | None = None, *, output_size=None
+) -> Tensor:
     """Each slice along dim (each number, if dim is None) repeated `repeats` times (or repeats[i])."""
     if dim is None:
         input, dim = ravel(input), 0
@@ -446,12 +454,12 @@ row_major.vjp(x=lambda g: g)
 row_major.samples(lambda rand: [(rand(3, 4),)])
 
 
-def clone(input, *, memory_format=None):
+def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy with memory of its own; gradients flow through it."""
     return copy(input)
 
 
-def contiguous(input, memory_format=None):
+def contiguous(input: Tensor, memory_format=None) -> Tensor:
     """The tensor itself if its numbers lie in row-major order, else a copy where they do."""
     return input if input.array.flags.c_contiguous else row_major(input)
 
@@ -549,7 +557,7 @@ def _list_of_tensors(name, tensors):
     return list(tensors)
 
 
-def cat(tensors, dim=0, *, axis=None, out=None):
+def cat(tensors, dim: int = 0, *, axis=None, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along an existing dimension."""
     tensors = _list_of_tensors("cat", tensors)
     dim = dim if axis is None else axis
@@ -578,7 +586,7 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     return result if out is None else out._assign_out(result, "cat")
 
 
-def stack(tensors, dim=0, *, out=None):
+def stack(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors, all of one shape, one after the other along a new dimension."""
     tensors = _list_of_tensors("stack", tensors)
     first = tensors[0].array.shape
@@ -621,29 +629,29 @@ def _atleast(tensors, change):
     return tuple(change(x) for x in tensors)
 
 
-def hstack(tensors):
+def hstack(tensors) -> Tensor:
     """Side by side: along dimension 1, vectors along 0."""
     tensors = [atleast_1d(x) for x in _list_of_tensors("hstack", tensors)]
     return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
-def vstack(tensors):
+def vstack(tensors) -> Tensor:
     """One below the other, vectors as rows."""
     return cat([atleast_2d(x) for x in _list_of_tensors("vstack", tensors)], 0)
 
 
-def dstack(tensors):
+def dstack(tensors) -> Tensor:
     """One behind the other, along dimension 2."""
     return cat([atleast_3d(x) for x in _list_of_tensors("dstack", tensors)], 2)
 
 
-def column_stack(tensors):
+def column_stack(tensors) -> Tensor:
     """Side by side, vectors as columns."""
     tensors = _list_of_tensors("column_stack", tensors)
     return hstack([reshape(x, (x.array.size, 1)) if x.array.ndim < 2 else x for x in tensors])
 
 
-def split(input, split_size_or_sections, dim=0):
+def split(input: Tensor, split_size_or_sections, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces along dim: of one size (the last may be smaller), or of the sizes in a list."""
     dim = one_axis("split", dim, input.array.ndim)
     if input.array.ndim == 0:
@@ -667,7 +675,7 @@ def split(input, split_size_or_sections, dim=0):
     return split_along(input, dim=dim, sections=tuple(sections))
 
 
-def chunk(input, chunks, dim=0):
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along dim, the last one possibly smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
@@ -675,7 +683,7 @@ def chunk(input, chunks, dim=0):
     return split(input, builtins.max(-(-input.array.shape[dim] // chunks), 1), dim)
 
 
-def tensor_split(input, indices_or_sections, dim=0):
+def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces along dim: that many, as equal as can be, or cut at the given indices."""
     dim = one_axis("tensor_split", dim, input.array.ndim)
     total = input.array.shape[dim]
@@ -698,17 +706,17 @@ def tensor_split(input, indices_or_sections, dim=0):
     )
 
 
-def hsplit(input, indices_or_sections):
+def hsplit(input: Tensor, indices_or_sections) -> tuple[Tensor, ...]:
     """tensor_split along dimension 1 (0 for vectors)."""
     return tensor_split(input, indices_or_sections, 0 if input.array.ndim == 1 else 1)
 
 
-def vsplit(input, indices_or_sections):
+def vsplit(input: Tensor, indices_or_sections) -> tuple[Tensor, ...]:
     """tensor_split along dimension 0."""
     return tensor_split(input, indices_or_sections, 0)
 
 
-def dsplit(input, indices_or_sections):
+def dsplit(input: Tensor, indices_or_sections) -> tuple[Tensor, ...]:
     """tensor_split along dimension 2."""
     return tensor_split(input, indices_or_sections, 2)
 
@@ -737,7 +745,7 @@ select_at.samples(
 unselect_at.samples(lambda rand: [(rand(3), {"dim": 1, "index": 2, "size": 4})])
 
 
-def select(input, dim, index):
+def select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slice at `index` along dim, without that dimension."""
     dim = one_axis("select", dim, input.array.ndim)
     size = input.array.shape[dim] if input.array.ndim else 0
@@ -765,7 +773,7 @@ unbind_along.samples(
 )
 
 
-def unbind(input, dim=0):
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along dim, as a tuple."""
     dim = one_axis("unbind", dim, input.array.ndim)
     if input.array.ndim == 0:
@@ -773,7 +781,7 @@ def unbind(input, dim=0):
     return unbind_along(input, dim=dim) if input.array.shape[dim] else ()
 
 
-def narrow(input, dim, start, length):
+def narrow(input: Tensor, dim: int, start, length) -> Tensor:
     """`length` slices along dim, from `start` on."""
     dim = one_axis("narrow", dim, input.array.ndim)
     size = input.array.shape[dim]
@@ -801,27 +809,27 @@ reverse_dims.vjp(x=lambda g, dims: reverse_dims(g, dims=dims))
 reverse_dims.samples(lambda rand: [(rand(2, 3), {"dims": (0, 1)}), (rand(3), {"dims": (0,)})])
 
 
-def flip(input, *dims):
+def flip(input: Tensor, *dims) -> Tensor:
     """Some dimensions in reverse order (a copy)."""
     dims = sizes_of("flip", dims)
     return reverse_dims(input, dims=axes("flip", dims, input.array.ndim) if dims else ())
 
 
-def fliplr(input):
+def fliplr(input: Tensor) -> Tensor:
     """Columns in reverse order."""
     if input.array.ndim < 2:
         raise RuntimeError("fliplr: Input must be >= 2-d.")
     return flip(input, 1)
 
 
-def flipud(input):
+def flipud(input: Tensor) -> Tensor:
     """Rows in reverse order."""
     if input.array.ndim < 1:
         raise RuntimeError("flipud: Input must be >= 1-d.")
     return flip(input, 0)
 
 
-def rot90(input, k=1, dims=(0, 1)):
+def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
     """Turned by k quarter turns in the plane of two dimensions, from the first to the second."""
     a, b = (one_axis("rot90", d, input.array.ndim) for d in dims)
     if a == b:
@@ -844,7 +852,7 @@ roll_dims.vjp(x=lambda g, shifts, dims: roll_dims(g, shifts=tuple(-s for s in sh
 roll_dims.samples(lambda rand: [(rand(3, 4), {"shifts": (1, -2), "dims": (0, 1)})])
 
 
-def roll(input, shifts, dims=None):
+def roll(input: Tensor, shifts, dims=None) -> Tensor:
     """The numbers moved along dims; without dims, in row-major order."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
@@ -890,7 +898,7 @@ take_diagonal.samples(
 put_diagonal.samples(lambda rand: [(rand(3), {"shape": (3, 4), "offset": 1})])
 
 
-def diagonal(input, offset=0, dim1=0, dim2=1):
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal in the plane of two dimensions, as the last dimension of a view."""
     ndim = input.array.ndim
     dim1, dim2 = one_axis("diagonal", dim1, ndim), one_axis("diagonal", dim2, ndim)
@@ -899,7 +907,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     return take_diagonal(input, offset=offset, dim1=dim1, dim2=dim2)
 
 
-def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """A matrix with each vector of the last dimension along its diagonal."""
     ndim = input.array.ndim + 1
     dim1, dim2 = one_axis("diag_embed", dim1, ndim), one_axis("diag_embed", dim2, ndim)
@@ -910,7 +918,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     return put_diagonal(input, shape=tuple(shape), offset=offset, dim1=dim1, dim2=dim2)
 
 
-def diag(input, diagonal=0):
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if input.array.ndim == 1:
         return diag_embed(input, diagonal)
@@ -919,7 +927,7 @@ def diag(input, diagonal=0):
     return clone(take_diagonal(input, offset=diagonal))
 
 
-def diagflat(input, offset=0):
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """A matrix with all numbers of the input on its diagonal."""
     return diag_embed(ravel(input), offset)
 
@@ -942,13 +950,13 @@ for op in (lower_triangle, upper_triangle):
     op.samples(lambda rand: [(rand(3, 4),), (rand(2, 3, 3), {"diagonal": 1})])
 
 
-def tril(input, diagonal=0):
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix, the rest zero."""
     _is_matrix("tril", input)
     return lower_triangle(input, diagonal=diagonal)
 
 
-def triu(input, diagonal=0):
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix, the rest zero."""
     _is_matrix("triu", input)
     return upper_triangle(input, diagonal=diagonal)
@@ -959,7 +967,7 @@ def _is_matrix(name, input):
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
-def block_diag(*tensors):
+def block_diag(*tensors) -> Tensor:
     """A matrix with the given matrices along its diagonal."""
     blocks = [atleast_2d(x) for x in tensors]
     width = builtins.sum(b.array.shape[1] for b in blocks)
@@ -1010,7 +1018,7 @@ windows.samples(
 add_windows.samples(lambda rand: [(rand(2, 3, 3), {"dim": 1, "size": 3, "step": 2, "length": 7})])
 
 
-def unfold(input, dimension, size, step):
+def unfold(input: Tensor, dimension, size, step) -> Tensor:
     """All windows of `size` numbers every `step` along a dimension (a view)."""
     dim = one_axis("unfold", dimension, input.array.ndim)
     length = input.array.shape[dim]
@@ -1057,7 +1065,7 @@ add_strided.samples(
 )
 
 
-def as_strided(input, size, stride, storage_offset=0):
+def as_strided(input: Tensor, size, stride, storage_offset=0) -> Tensor:
     """Numbers at regular distances in memory. Unlike torch's, a copy; out of bounds is an error."""
     last = storage_offset + builtins.sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if math.prod(size) and last >= input.array.size:
@@ -1070,7 +1078,9 @@ def as_strided(input, size, stride, storage_offset=0):
     )
 
 
-def diff(input, n=1, dim=-1, prepend=None, append=None):
+def diff(
+    input: Tensor, n=1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """Differences of neighbours along dim, taken n times."""
     dim = one_axis("diff", dim, input.array.ndim)
     pieces = [x for x in (prepend, input, append) if x is not None]
@@ -1087,7 +1097,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
 # -- questions -------------------------------------------------------------------------------------
 
 
-def numel(input) -> int:
+def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.array.size
 
@@ -1097,12 +1107,12 @@ def is_tensor(obj) -> bool:
     return isinstance(obj, Variable)
 
 
-def is_floating_point(input) -> bool:
+def is_floating_point(input: Tensor) -> bool:
     """True for floating dtypes."""
     return input.array.dtype.kind in "fV"
 
 
-def is_nonzero(input) -> bool:
+def is_nonzero(input: Tensor) -> bool:
     """True if the single number in the tensor is not zero."""
     return builtins.bool(input)
 

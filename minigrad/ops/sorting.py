@@ -1,6 +1,9 @@
 """Order statistics: sort, topk, median, unique, counting, searching."""
 
+from __future__ import annotations
+
 import builtins
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -11,6 +14,9 @@ from .index import gather_along
 from .reduce import take_along
 from .results import return_type
 from .shape import ravel, reshape
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "argsort", "bincount", "bucketize", "cummax", "cummin", "histc", "isin", "kthvalue", "median",
@@ -38,7 +44,7 @@ def _zero_dim(name, input):
     return return_type(name, values=input.clone(), indices=wrap(numpy.zeros((), numpy.int64)))
 
 
-def sort(input, dim=-1, descending=False, stable=False):
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False):
     """(values, indices) in ascending or descending order along dim; equal numbers keep their order."""
     dim = one_axis("sort", dim, input.array.ndim)
     if input.array.ndim == 0:
@@ -46,17 +52,17 @@ def sort(input, dim=-1, descending=False, stable=False):
     return _taken("sort", input, _order(input.array, dim, descending), dim)
 
 
-def argsort(input, dim=-1, descending=False, stable=False):
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that would sort the tensor along dim."""
     return sort(input, dim, descending).indices
 
 
-def msort(input):
+def msort(input: Tensor) -> Tensor:
     """Sorted along the first dimension."""
     return sort(input, 0).values
 
 
-def topk(input, k, dim=-1, largest=True, sorted=True):
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
     """(values, indices) of the k largest (or smallest) numbers along dim, the extreme one first."""
     dim = one_axis("topk", dim, input.array.ndim)
     size = input.array.shape[dim] if input.array.ndim else 1
@@ -85,7 +91,7 @@ def _pick(name, input, dim, keepdim, place):
     return return_type(name, values=values, indices=index)
 
 
-def kthvalue(input, k, dim=-1, keepdim=False):
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     """(values, indices) of the k-th smallest number along dim, counting from 1."""
     dim = one_axis("kthvalue", dim, input.array.ndim)
     size = input.array.shape[dim] if input.array.ndim else 1
@@ -96,7 +102,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     return _pick("kthvalue", input, dim, keepdim, k - 1)
 
 
-def median(input, dim=None, keepdim=False):
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """The lower median of all numbers; with dim, (values, indices) along it. NaN wins."""
     if dim is None:
         flat = ravel(input)
@@ -114,7 +120,7 @@ def _median(name, input, dim, keepdim, skip_nan=False):
     return _pick(name, input, dim, keepdim, xp.maximum(place, 0))
 
 
-def nanmedian(input, dim=None, keepdim=False):
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """The lower median of the numbers that are not NaN."""
     if dim is None:
         return _median("nanmedian", ravel(input), 0, False, skip_nan=True).values
@@ -122,7 +128,14 @@ def nanmedian(input, dim=None, keepdim=False):
     return _median("nanmedian", input, dim, keepdim, skip_nan=True)
 
 
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+def quantile(
+    input: Tensor,
+    q,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
     """The q-quantile(s) along dim, or of all numbers; interpolated between neighbours."""
     shape = input.array.ndim
     flat = dim is None
@@ -153,7 +166,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     return out if fractions.ndim else out[0]
 
 
-def mode(input, dim=-1, keepdim=False):
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
     """(values, indices) of the most frequent number along dim, the smallest of equally frequent ones."""
     dim = one_axis("mode", dim, input.array.ndim)
     if input.array.ndim == 0:
@@ -188,12 +201,12 @@ def _cumulative(name, input, dim, better):
     return return_type(name, values=values, indices=wrap(xp.ascontiguousarray(index)))
 
 
-def cummax(input, dim):
+def cummax(input: Tensor, dim: int):
     """(values, indices) of the largest number so far along dim, the latest of equal ones."""
     return _cumulative("cummax", input, dim, lambda new, best: new >= best)
 
 
-def cummin(input, dim):
+def cummin(input: Tensor, dim: int):
     """(values, indices) of the smallest number so far along dim, the latest of equal ones."""
     return _cumulative("cummin", input, dim, lambda new, best: new <= best)
 
@@ -201,7 +214,13 @@ def cummin(input, dim):
 # -- sets and counts -------------------------------------------------------------------------------
 
 
-def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+):
     """The different numbers (or slices along dim), in ascending order."""
     xp = array_module(input.array)
     found = xp.unique(input.array, return_inverse=True, return_counts=True, axis=dim)
@@ -215,7 +234,9 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     return out[0] if len(out) == 1 else tuple(out)
 
 
-def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+):
     """Runs of equal numbers (or slices along dim) reduced to one each."""
     xp = array_module(input.array)
     rows = input.array.reshape(-1) if dim is None else xp.moveaxis(input.array, dim, 0)
@@ -235,7 +256,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     return out[0] if len(out) == 1 else tuple(out)
 
 
-def bincount(input, weights=None, minlength=0):
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often every number from 0 up occurs in a vector of integers, or the sum of its weights."""
     if input.array.ndim != 1 or input.array.dtype.kind not in "iu":
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
@@ -247,7 +268,7 @@ def bincount(input, weights=None, minlength=0):
     return wrap(out.astype("int64" if weights is None else "float64"))
 
 
-def histc(input, bins=100, min=0, max=0):
+def histc(input: Tensor, bins: int = 100, min=0, max=0) -> Tensor:
     """How many numbers fall in each of `bins` equal intervals from min to max."""
     low, high = builtins.float(min), builtins.float(max)
     if low == high and input.array.size:
@@ -258,7 +279,14 @@ def histc(input, bins=100, min=0, max=0):
     return wrap(counts.astype(input.array.dtype))
 
 
-def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None):
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Tensor,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side=None,
+) -> Tensor:
     """Where each number would have to go in a sorted sequence (each row in its own)."""
     right = right if side is None else side == "right"
     xp = array_module(sorted_sequence.array)
@@ -280,12 +308,14 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     return wrap(xp.asarray(found).astype("int32" if out_int32 else "int64"))
 
 
-def bucketize(input, boundaries, *, out_int32=False, right=False):
+def bucketize(
+    input: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
     """Which interval between sorted boundaries each number falls into."""
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-def isin(elements, test_elements, *, assume_unique=False, invert=False):
+def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """True where a number is among the test elements."""
     arrays = [x.array if isinstance(x, Variable) else x for x in (elements, test_elements)]
     xp = array_module(*arrays)

@@ -3,14 +3,20 @@
 How their values are computed stands in special_values.py; here are the functions and derivatives.
 """
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy
 
 from ..op import primitive
 from . import special_values as values
 from .elementwise import choose, cos, exp, log, sign
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = [
     "digamma",
@@ -73,7 +79,7 @@ logit_clamped.samples(
 )
 
 
-def logit(input, eps: float | None = None, *, out=None):
+def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; with eps, x is first clamped to [eps, 1 - eps]."""
     return _into(logit_clamped(input, eps=eps), out, "logit")
 
@@ -208,7 +214,7 @@ polygamma_of_order.samples(
 )
 
 
-def polygamma(n: int, input, *, out=None):
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of digamma, (-1)^(n+1) n! times the sum of (input + k)^-(n+1)."""
     if n < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n, got n={n}")
@@ -217,7 +223,7 @@ def polygamma(n: int, input, *, out=None):
     return _into(polygamma_of_order(input, n=n), out, "polygamma")
 
 
-def mvlgamma(input, p: int, *, out=None):
+def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """The log of the p-dimensional gamma function, log pi p (p-1) / 4 + sum lgamma(x - j/2)."""
     if p < 1:
         raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, got p={p}")
@@ -319,7 +325,7 @@ def _two_operands(op, name, input, other, out):
     return _into(op(input, other), out, name)
 
 
-def xlogy(input, other, *, out=None):
+def xlogy(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), and 0 where input is 0: the terms of an entropy."""
     return _two_operands(xlogy_arrays, "xlogy", input, other, out)
 
