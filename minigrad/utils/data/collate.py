@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 import numpy
 
 from ...dtypes import float64
+from ...op import wrap
 from ...ops.creation import as_tensor, tensor
 from ...ops.shape import stack
 from ...tensor import Tensor
@@ -30,11 +31,11 @@ def default_collate(batch):
     """
     first = batch[0]
     if isinstance(first, Tensor):
-        return stack(list(batch), 0)
+        return _stacked(batch)
     if isinstance(first, numpy.ndarray):
         if first.dtype.kind in "SUO":
             raise TypeError(_unknown(first.dtype))
-        return stack([as_tensor(array) for array in batch], 0)
+        return _stacked([as_tensor(array) for array in batch])
     if isinstance(first, (numpy.bool_, numpy.number)):
         return as_tensor(numpy.stack(batch))
     if isinstance(first, float):
@@ -51,6 +52,21 @@ def default_collate(batch):
             raise RuntimeError("each element in list of batch should be of equal size")
         return _like(first, [default_collate(part) for part in zip(*batch, strict=True)])
     raise TypeError(_unknown(type(first)))
+
+
+def _stacked(tensors):
+    """stack(tensors, 0), without a graph where none is asked for: a batch is made of many."""
+    first = tensors[0].array
+    alike = all(
+        type(x.array) is numpy.ndarray
+        and x.array.shape == first.shape
+        and x.array.dtype == first.dtype
+        and not x.requires_grad
+        for x in tensors
+    )
+    if not alike:
+        return stack(list(tensors), 0)
+    return wrap(numpy.array([x.array for x in tensors], first.dtype))
 
 
 def _like(model, parts):

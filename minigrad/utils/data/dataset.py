@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from ...generator import Generator
+from ...op import wrap
 from ...ops.random import randperm
 
 T = TypeVar("T")
@@ -44,6 +45,13 @@ class TensorDataset(Dataset[tuple]):
 
     def __getitem__(self, index):
         return tuple(tensor[index] for tensor in self.tensors)
+
+    def __getitems__(self, indices: list[int]) -> list[tuple]:
+        # rows straight from the arrays: a loader asks for thousands, and few need a graph
+        plain = type(self).__getitem__ is TensorDataset.__getitem__
+        if not plain or any(tensor.requires_grad for tensor in self.tensors):
+            return [self[i] for i in indices]
+        return [tuple(wrap(tensor.array[i, ...]) for tensor in self.tensors) for i in indices]
 
     def __len__(self) -> int:
         return self.tensors[0].shape[0]
