@@ -17,7 +17,7 @@ from minigrad.train.classifier import Settings, train_text_classifier
 
 KIM = {"mr": 76.1, "trec": 91.2, "sst2": 82.7, "subj": 89.6}
 # what differs from the defaults below, by data set
-CHOICES = {"trec": {"tokenizer": "basic_english", "embed_dim": 300, "epochs": 25, "patience": 6}}
+CHOICES = {"trec": {"tokenizer": "words", "embed_dim": 300, "epochs": 25, "patience": 6}}
 
 
 def parts(name, folds):

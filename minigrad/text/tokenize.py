@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 
+_STRANGE = re.compile(r"[^A-Za-z0-9(),!?'`]")
 _KIM = [
-    (re.compile(r"[^A-Za-z0-9(),!?'`]"), " "),
+    (_STRANGE, " "),
     (re.compile(r"'s"), " 's"),
     (re.compile(r"'ve"), " 've"),
     (re.compile(r"n't"), " n't"),
@@ -13,7 +14,8 @@ _KIM = [
     (re.compile(r"'ll"), " 'll"),
     (re.compile(r"([,!?()])"), r" \1 "),
 ]
-_BASIC = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
+_WORDS = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
+_BASIC = str.maketrans({**{mark: f" {mark} " for mark in "'.,()!?"}, '"': "", ";": " ", ":": " "})
 
 
 def kim(text: str, lower: bool = True) -> list[str]:
@@ -23,9 +25,24 @@ def kim(text: str, lower: bool = True) -> list[str]:
     return (text.lower() if lower else text).split()
 
 
+def kim_trec(text: str) -> list[str]:
+    """Kim 2014's cleaning of TREC: as elsewhere, but capitals stay."""
+    return kim(text, lower=False)
+
+
+def kim_sst(text: str) -> list[str]:
+    """Kim 2014's cleaning of SST, which comes in tokens: only other characters are taken out."""
+    return _STRANGE.sub(" ", text).lower().split()
+
+
 def basic_english(text: str) -> list[str]:
-    """Lower-case words, with every punctuation mark a token of its own."""
-    return _BASIC.findall(text.lower())
+    """torchtext's: lower-case, ' . , ( ) ! ? apart; quotation marks, ; : and <br /> taken out."""
+    return text.lower().replace("<br />", " ").translate(_BASIC).split()
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words, "don't" being one, with every other mark a token of its own."""
+    return _WORDS.findall(text.lower())
 
 
 def whitespace(text: str) -> list[str]:
@@ -42,12 +59,15 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
     "basic_english": basic_english,
     "characters": characters,
     "kim": kim,
+    "kim_sst": kim_sst,
+    "kim_trec": kim_trec,
     "split": whitespace,
+    "words": words,
 }
 
 
 def get_tokenizer(tokenizer) -> Callable[[str], list[str]]:
-    """A tokenizer by name ("kim", "basic_english", "split", "characters"); a function is itself."""
+    """A tokenizer by its name in TOKENIZERS; a function is itself, and None splits at blanks."""
     if callable(tokenizer):
         return tokenizer
     if tokenizer is None:
