@@ -463,6 +463,20 @@ class Tensor(Variable):
         """Every number becomes 0."""
         return self._assign(overwrite(self, 0), "zero_")
 
+    def fill_diagonal_(self, fill_value, wrap: bool = False) -> "Tensor":
+        """The main diagonal becomes `fill_value`; wrap: a tall matrix starts over below each square."""
+        shape = self.array.shape
+        if len(shape) < 2:
+            raise RuntimeError("fill_diagonal_: dimensions must be larger than 1")
+        if len(shape) > 2 and len(set(shape)) > 1:
+            raise RuntimeError(
+                f"fill_diagonal_: all dimensions of input must be of equal length, got {shape}"
+            )
+        xp = array_module(self.array)
+        diagonal = xp.zeros(shape, bool)
+        xp.fill_diagonal(diagonal, True, wrap)
+        return self._assign(choose(diagonal, fill_value, self), "fill_diagonal_")
+
     def copy_(self, src, non_blocking: bool = False) -> "Tensor":
         """Take the numbers of `src`, broadcast to this shape and brought to this dtype and device."""
         src = src if isinstance(src, Tensor) else ops.creation.as_tensor(src)

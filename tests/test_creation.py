@@ -243,7 +243,9 @@ def test_tensor_copies():
     assert tensor.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("make", [minigrad.from_numpy, minigrad.as_tensor, minigrad.asarray, minigrad.from_dlpack])
+@pytest.mark.parametrize(
+    "make", [minigrad.from_numpy, minigrad.as_tensor, minigrad.asarray, minigrad.from_dlpack]
+)
 def test_memory_that_is_shared(make):
     array = numpy.ones(3, numpy.float32)
     tensor = make(array)
@@ -311,7 +313,12 @@ def test_the_default_dtype(torch):
 
 def test_filled_tensors_are_independent_leaves():
     x = minigrad.ones(2, requires_grad=True)
-    for y in (minigrad.zeros_like(x), minigrad.ones_like(x), minigrad.full_like(x, 3), x.new_zeros(2)):
+    for y in (
+        minigrad.zeros_like(x),
+        minigrad.ones_like(x),
+        minigrad.full_like(x, 3),
+        x.new_zeros(2),
+    ):
         assert y.is_leaf
         assert not y.requires_grad
         y += 1

@@ -34,7 +34,9 @@ for name, module in list(sys.modules.items()):
 def output_with_minigrad(path):
     """What the listing prints in a fresh process where `torch` is minigrad."""
     run = f"{STAND_IN}\nimport runpy\nrunpy.run_path({str(path)!r}, run_name='__main__')"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", run], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", run], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

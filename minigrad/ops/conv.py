@@ -16,6 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..op import primitive
+from .pad import pad_constant
 from .reduce import reduce_sum
 from .shape import insert_dim, remove_dim
 
@@ -196,7 +197,7 @@ def _side_widths(name, padding, kernel, stride, dilation):
         return ((0, 0),) * len(kernel)
     if padding == "same":
         if any(s != 1 for s in stride):
-            raise ValueError(f"{name}: padding='same' is not supported for strided convolutions")
+            raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
         totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
     if isinstance(padding, str):
@@ -331,14 +332,23 @@ def conv_transpose1d(
             "conv_transpose1d: output padding must be smaller than either stride or dilation, but "
             f"got output_padding: {extra}, stride: {stride[0]}, dilation: {dilation[0]}"
         )
-    size = (x_shape[2] - 1) * stride[0] - 2 * p + dilation[0] * (w_shape[2] - 1) + extra + 1
+    whole = (x_shape[2] - 1) * stride[0] + dilation[0] * (w_shape[2] - 1) + 1
+    if whole - 2 * p + extra < 1:
+        raise RuntimeError(
+            f"conv_transpose1d: Given input of shape {list(x_shape)}, calculated output length: "
+            f"{whole - 2 * p + extra}. Output size is too small"
+        )
+    # output_padding gives back what the padding cuts off at the end, and zeros beyond that
+    cut, beyond = max(p - extra, 0), max(extra - p, 0)
     out = convolve_back(
         input,
         weight,
-        size=(size,),
+        size=(whole - p - cut,),
         stride=stride,
-        padding=((p, p),),
+        padding=((p, cut),),
         dilation=dilation,
         groups=groups,
     )
+    if beyond:
+        out = pad_constant(out, widths=((0, 0), (0, 0), (0, beyond)))
     return out if bias is None else out + bias.reshape(-1, 1)

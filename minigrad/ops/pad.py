@@ -55,6 +55,11 @@ def pad(input, pad, mode="constant", value=None):
         out = input
         for dim, (a, b) in enumerate(widths):
             n = out.array.shape[dim]
+            if n + a + b < 0:
+                raise RuntimeError(
+                    f"pad: The input size {n}, plus negative padding {a} and {b}, resulted in a "
+                    f"negative output size at dimension {dim} of input {list(shape)}"
+                )
             if a < 0 or b < 0:
                 out = slice_along(out, dim=dim, start=max(-a, 0), stop=n - max(-b, 0))
         input, widths = out, [(max(a, 0), max(b, 0)) for a, b in widths]
@@ -74,6 +79,12 @@ def _pad_with_own(input, widths, mode):
                 f"corresponding input dimension, but got: padding ({a}, {b}) at dimension {dim} of "
                 f"input {list(input.array.shape)}"
             )
+        first, last = max(-a, 0), n - max(-b, 0)  # what negative widths leave
+        if n + a + b < 1 or (mode == "circular" and first >= last):
+            raise RuntimeError(
+                f"pad: input {list(input.array.shape)} is too small at dimension {dim} for padding "
+                f"({a}, {b}): calculated output size {n + a + b}"
+            )
         place = xp.arange(-a, n + b)
         if mode == "reflect":
             place = xp.abs(place)
@@ -81,6 +92,6 @@ def _pad_with_own(input, widths, mode):
         elif mode == "replicate":
             place = xp.clip(place, 0, n - 1)
         else:
-            place = place % n
+            place = first + (place - first) % (last - first)
         input = take_slices(input, index=place, dim=dim)
     return input

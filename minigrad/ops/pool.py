@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..backend import array_module
 from ..op import primitive, wrap
 from .elementwise import abs as absolute
-from .elementwise import mul, pow_arrays, sign
+from .elementwise import choose, mul, pow_arrays, sign
 from .index import gather_along
 from .pad import pad_constant
 from .reduce import max_along, put_along, reduce_mean, reduce_sum, take_along
@@ -101,8 +101,8 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
         at = xp.arange(count)[:, None] * s - p + xp.arange(k) * d
         places.append(xp.where((at >= 0) & (at < size), at, -1))
     if n == 1:
-        index = places[0]
-        outside = index < 0
+        outside = places[0] < 0
+        index = xp.where(outside, 0, places[0])
     else:
         rows, columns = places[0][:, None, :, None], places[1][None, :, None, :]
         outside = (rows < 0) | (columns < 0)
@@ -115,6 +115,9 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
     chosen = chosen.reshape(*head, math.prod(counts))
     apart = all(s >= d * (k - 1) + 1 for k, s, d in zip(kernel, stride, dilation, strict=True))
     values = pick(flat, index=chosen) if apart else gather_along(flat, index=chosen, dim=len(head))
+    empty = outside.all(-1).reshape(-1)  # a dilated window may lie in the padding altogether
+    if empty.any():
+        values = choose(empty, lowest, values)
     values = reshape_to(values, shape=(*head, *counts))
     if not return_indices:
         return values

@@ -38,7 +38,7 @@ class LRScheduler:
                 )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
-        self.verbose = verbose is True
+        self._verbose = verbose is True
         self._watch(optimizer)
         self._initial_step()
 
@@ -102,7 +102,7 @@ class LRScheduler:
                 group["lr"].fill_(float(lr))
             else:
                 group["lr"] = lr
-            if self.verbose:
+            if self._verbose:
                 print(f"Adjusting learning rate of group {i} to {float(lr):.4e}.")
         self._last_lr = [
             g["lr"].clone() if isinstance(g["lr"], Tensor) else g["lr"]
@@ -576,7 +576,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.mode = mode
         self.threshold = threshold
         self.threshold_mode = threshold_mode
-        self.verbose = verbose is True
+        self._verbose = verbose is True
         self.last_epoch = 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
         self._reset()
@@ -626,7 +626,7 @@ class ReduceLROnPlateau(LRScheduler):
                     group["lr"].fill_(new)
                 else:
                     group["lr"] = new
-                if self.verbose:
+                if self._verbose:
                     print(f"Epoch {epoch:05d}: reducing learning rate of group {i} to {new:.4e}.")
 
 

@@ -10,8 +10,14 @@ import torch.nn.functional as F
 
 points = torch.linspace(-2.6, 2.6, 7)
 functions = {
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": F.relu, "leaky": lambda x: F.leaky_relu(x, 0.1),
-    "elu": F.elu, "gelu": F.gelu, "silu": F.silu, "softplus": F.softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "leaky": lambda x: F.leaky_relu(x, 0.1),
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
 }
 print("x".ljust(10), *(f"{v:8.3f}" for v in points.tolist()))
 for name, function in functions.items():

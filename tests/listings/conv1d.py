@@ -8,7 +8,13 @@ with torch.no_grad():
     conv.weight.copy_(torch.tensor([[[1.0, 0.0, -1.0]]]))
 print(conv(x), conv(x).shape)
 print("by hand:", [(x[0, 0, i : i + 3] * conv.weight[0, 0]).sum().item() for i in range(3)])
-for options in ({"padding": 1}, {"stride": 2}, {"dilation": 2}, {"padding": "same"}, {"padding": 2, "stride": 3}):
+for options in (
+    {"padding": 1},
+    {"stride": 2},
+    {"dilation": 2},
+    {"padding": "same"},
+    {"padding": 2, "stride": 3},
+):
     layer = nn.Conv1d(4, 6, 3, **options)
     print(options, layer, layer(torch.randn(2, 4, 11)).shape)
 words = torch.randn(8, 20, 50)  # batch, words, embedding

@@ -18,7 +18,11 @@ class TextDataset(Dataset):
 def collate(batch):
     rows, labels = zip(*batch)
     lengths = torch.tensor([len(r) for r in rows])
-    return pad_sequence(list(rows), batch_first=True, padding_value=0), torch.tensor(labels), lengths
+    return (
+        pad_sequence(list(rows), batch_first=True, padding_value=0),
+        torch.tensor(labels),
+        lengths,
+    )
 
 
 texts = ["a b c", "b", "c c a b", "a a", "b c", "c"]

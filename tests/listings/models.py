@@ -7,8 +7,16 @@ from torch.nn import init
 
 torch.manual_seed(0)
 model = nn.Sequential(
-    OrderedDict([("embed", nn.Embedding(20, 8)), ("flat", nn.Flatten()), ("fc1", nn.Linear(24, 16)),
-                 ("act", nn.GELU()), ("norm", nn.LayerNorm(16)), ("fc2", nn.Linear(16, 4))])
+    OrderedDict(
+        [
+            ("embed", nn.Embedding(20, 8)),
+            ("flat", nn.Flatten()),
+            ("fc1", nn.Linear(24, 16)),
+            ("act", nn.GELU()),
+            ("norm", nn.LayerNorm(16)),
+            ("fc2", nn.Linear(16, 4)),
+        ]
+    )
 )
 print(model)
 print(sum(p.numel() for p in model.parameters()))
@@ -18,7 +26,13 @@ for p in model.embed.parameters():
     p.requires_grad = False
 print([n for n, p in model.named_parameters() if p.requires_grad])
 print(list(model.state_dict()), [type(m).__name__ for m in model.modules()])
-for kind in ("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_"):
+for kind in (
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "orthogonal_",
+):
     w = torch.empty(6, 5)
     getattr(init, kind)(w)
     print(kind, f"{w.abs().mean().item():.4f} {w[0, 0].item():.4f}")

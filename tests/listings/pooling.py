@@ -14,5 +14,7 @@ scores = nn.Linear(4, 1)(hidden).squeeze(-1).masked_fill(~mask, -1e9)
 weights = F.softmax(scores, dim=1)
 print("attention", weights, torch.bmm(weights.unsqueeze(1), hidden).squeeze(1))
 x = hidden.transpose(1, 2)
-print(nn.MaxPool1d(2)(x), nn.AvgPool1d(2, stride=1)(x).shape, nn.AdaptiveMaxPool1d(1)(x).squeeze(-1))
+print(
+    nn.MaxPool1d(2)(x), nn.AvgPool1d(2, stride=1)(x).shape, nn.AdaptiveMaxPool1d(1)(x).squeeze(-1)
+)
 print(F.max_pool1d(x, kernel_size=5).squeeze(2).shape, nn.AdaptiveAvgPool1d(2)(x))

@@ -4,7 +4,14 @@ import torch
 import torch.nn as nn
 import torch.optim as optim
 
-texts = ["good great film", "bad awful film", "great fun", "awful boring", "good fun", "bad boring plot"]
+texts = [
+    "good great film",
+    "bad awful film",
+    "great fun",
+    "awful boring",
+    "good fun",
+    "bad boring plot",
+]
 labels = torch.tensor([1, 0, 1, 0, 1, 0])
 vocab = {w: i for i, (w, _) in enumerate(sorted(Counter(" ".join(texts).split()).items()))}
 
@@ -20,7 +27,11 @@ class TextMLP(nn.Module):
     def __init__(self, size, hidden, classes):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(size, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.0), nn.Linear(hidden, classes)
+            nn.Linear(size, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Dropout(0.0),
+            nn.Linear(hidden, classes),
         )
 
     def forward(self, x):
