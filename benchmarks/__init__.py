@@ -1,0 +1,1 @@
+"""Measurements against torch: whole training steps, their growth, single operations, accuracies."""
