@@ -6,9 +6,10 @@ for libraries not yet loaded and by call for those that are.
 
 import os
 
-THREADS = 2
-for _name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
-    os.environ[f"{_name}_NUM_THREADS"] = str(min(THREADS, len(os.sched_getaffinity(0))))
+os.environ["OMP_NUM_THREADS"] = "2"
+os.environ["OPENBLAS_NUM_THREADS"] = "2"
+os.environ["MKL_NUM_THREADS"] = "2"
+os.environ["NUMBA_NUM_THREADS"] = str(min(2, len(os.sched_getaffinity(0))))  # more is an error
 
 import gc
 import json
@@ -16,6 +17,7 @@ import platform
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +25,8 @@ import numpy
 
 import minigrad
 from minigrad.files import atomic
+
+THREADS = 2
 
 
 def import_torch():
@@ -35,8 +39,8 @@ def import_torch():
         torch.set_num_threads(THREADS)
     try:
         minigrad.set_num_threads(THREADS)  # after torch: it too may bring a BLAS along
-    except ImportError:
-        pass  # threadpoolctl is not installed; the environment variables alone must do
+    except ImportError as error:
+        warnings.warn(f"NumPy's BLAS may use more threads than {THREADS}: {error}")
     return torch
 
 
@@ -163,7 +167,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [list(header), *map(list, rows)]
     widths = [max(3, *(len(line[k]) for line in lines)) for k in range(len(header))]
     cells = [
-        [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(line, widths))]
+        [
+            c.ljust(w) if k == 0 else c.rjust(w)
+            for k, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
         for line in lines
     ]
     rule = [("-" * w) if k == 0 else "-" * (w - 1) + ":" for k, w in enumerate(widths)]

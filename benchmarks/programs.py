@@ -265,7 +265,8 @@ def sgns(t, s, random):
     model = SkipGram()
     center, context = (ints(t, random, s.V, s.batch) for _ in range(2))
     negative = ints(t, random, s.V, s.batch, s.negatives)
-    optimizer = t.optim.SGD(model.parameters(), lr=0.025)
+    # word2vec's 0.025 for every pair; the loss is the mean over the batch
+    optimizer = t.optim.SGD(model.parameters(), lr=0.025 * s.batch)
     return training(t, model, optimizer, lambda: model(center, context, negative))
 
 
@@ -275,7 +276,7 @@ def skipgram(t, s, random):
     nn = t.nn
     model = nn.Sequential(nn.Embedding(s.V, s.D), nn.Linear(s.D, s.V, bias=False))
     center, context = (ints(t, random, s.V, s.batch) for _ in range(2))
-    optimizer = t.optim.SGD(model.parameters(), lr=0.025)
+    optimizer = t.optim.SGD(model.parameters(), lr=1.0)
     return training(
         t, model, optimizer, lambda: nn.functional.cross_entropy(model(center), context)
     )

@@ -9,7 +9,11 @@ three steps are compared (without dropout: the masks differ); then both are time
 A ratio below 1 means that minigrad takes less time. Without torch minigrad is timed alone.
 """
 
-from minigrad.benchmarks.measure import (  # isort: skip (sets the number of threads)
+import argparse
+import sys
+
+import numpy
+from minigrad.benchmarks.measure import (
     alternate,
     describe,
     geometric_mean,
@@ -20,14 +24,9 @@ from minigrad.benchmarks.measure import (  # isort: skip (sets the number of thr
     table,
     write_json,
 )
-
-import argparse
-import sys
-
-import numpy
+from minigrad.benchmarks.programs import STEPS
 
 import minigrad
-from minigrad.benchmarks.programs import STEPS
 
 
 class Disagreement(RuntimeError):
@@ -45,23 +44,40 @@ def pair(step, torch, **sizes):
 
 
 def check(step, torch, steps: int = 3, rtol: float = 1e-4, **sizes) -> list[tuple[float, float]]:
-    """The (minigrad, torch) losses of a few steps without dropout; raises Disagreement."""
+    """The (minigrad, torch) losses of a few steps without dropout; raises Disagreement.
+
+    The gradients of the first step are compared too: a loss that hardly moves proves little.
+    """
     if "dropout" in step.sizes:
         sizes["dropout"] = 0.0
     ours, theirs = pair(step, torch, **sizes)
     losses = []
-    for k in range(steps):
+    for k in range(1, steps + 1):
         ours.run()
         theirs.run()
         x, y = (program.value().numpy() for program in (ours, theirs))
-        # of many numbers, those near zero are held to the size of the others
-        if not numpy.allclose(x, y, rtol=rtol, atol=rtol * float(numpy.abs(y).mean())):
-            raise Disagreement(
-                f"{step.name}, step {k + 1}: minigrad {x.ravel()[:3]}, torch {y.ravel()[:3]}, "
-                f"largest difference {numpy.abs(x - y).max():.3g}"
-            )
+        _agree(f"{step.name}, step {k}", x, y, rtol)
         losses.append(tuple(float((z**2).mean() ** 0.5) for z in (x, y)))
+        if k == 1 and theirs.model is not None:
+            _same_gradients(step.name, ours.model, theirs.model, rtol)
     return losses
+
+
+def _same_gradients(name, ours, theirs, rtol):
+    expected = dict(theirs.named_parameters())
+    for path, parameter in ours.named_parameters():
+        if expected[path].grad is not None:
+            gradients = (p.grad.numpy() for p in (parameter, expected[path]))
+            _agree(f"{name}, gradient of {path}", *gradients, rtol)
+
+
+def _agree(what, x, y, rtol):
+    # an entry near zero is a sum of terms that cancel: it is held to the size of the largest
+    if not numpy.allclose(x, y, rtol=rtol, atol=rtol * float(numpy.abs(y).max())):
+        raise Disagreement(
+            f"{what}: minigrad {x.ravel()[:3]}, torch {y.ravel()[:3]}, "
+            f"largest difference {numpy.abs(x - y).max():.3g}"
+        )
 
 
 def measure(step, torch, rounds: int = 7, **sizes) -> dict:
