@@ -182,3 +182,8 @@ def write_json(path, data: dict) -> None:
     with atomic(path, "w") as file:
         json.dump(data, file, indent=1)
         file.write("\n")
+
+
+def say(text: str) -> None:
+    """A line of progress on stderr, apart from the results."""
+    print(text, file=sys.stderr, flush=True)

@@ -10,7 +10,6 @@ A ratio below 1 means that minigrad takes less time. Without torch minigrad is t
 """
 
 import argparse
-import sys
 
 import numpy
 from minigrad.benchmarks.measure import (
@@ -20,6 +19,7 @@ from minigrad.benchmarks.measure import (
     import_torch,
     machine,
     ratio,
+    say,
     spread,
     table,
     write_json,
@@ -100,11 +100,6 @@ def chosen(names) -> list:
     if unknown:
         raise ValueError(f"no step {', '.join(sorted(unknown))}: there are {', '.join(STEPS)}")
     return [STEPS[name] for name in names or STEPS]
-
-
-def say(text: str) -> None:
-    """A line of progress, apart from the results."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def run(names=None, rounds: int = 7, only_check: bool = False, small: bool = False) -> dict:

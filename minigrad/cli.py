@@ -1,4 +1,4 @@
-"""The `minigrad` command: train a model on real text, use it, check every gradient."""
+"""The `minigrad` command: train a model on real text, use it, check every gradient, time it."""
 
 import sys
 from pathlib import Path
@@ -116,6 +116,33 @@ def _app():
             console.print(f"written: {html}")
         if not all(row.ok for row in rows):
             raise typer.Exit(1)
+
+    @app.command()
+    def bench(
+        only: list[str] = typer.Option(None, help="only these training steps"),
+        growth: bool = typer.Option(False, help="also how times grow with batch, length, width"),
+        out: Path = typer.Option(Path("runs/bench"), help="the folder for figures and pictures"),
+        rounds: int = typer.Option(7, min=1, help="how often both sides take their turn"),
+        small: bool = typer.Option(False, help="tiny sizes: to see that it works, not how fast"),
+    ):
+        """Time whole training steps against torch, where it is installed; a table and pictures."""
+        from .benchmarks import growth as growing
+        from .benchmarks import pictures, steps
+        from .benchmarks.measure import write_json
+
+        out.mkdir(parents=True, exist_ok=True)
+        results = steps.run(only, rounds, small=small)
+        print(steps.show(results))
+        write_json(out / "bench.json", results)
+        pictures.bars(results, out / "bench.png")
+        written = "bench.json, bench.png"
+        if growth:
+            results = growing.run(rounds=min(rounds, 3), small=small)
+            print(f"\n{growing.show(results)}")
+            write_json(out / "growth.json", results)
+            pictures.curves(results, out / "growth.png")
+            written += ", growth.json, growth.png"
+        print(f"\nwritten to {out}/: {written}")
 
     return app
 

@@ -22,9 +22,11 @@ LAYERS = [
     {"nn.functional", "nn.parameter"},
     {"nn"},
     {"optim", "utils"},
+    {"profiler", "autograd.profiler"},
     {"text"},
     {"models"},
     {"train"},
+    {"benchmarks"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
