@@ -146,4 +146,8 @@ def set_default_device(device_) -> None:
 def __getattr__(name):
     if name == "bfloat16":
         return dtypes.bfloat16
+    if name == "profiler":
+        import importlib
+
+        return importlib.import_module("minigrad.profiler")
     raise AttributeError(f"module 'minigrad' has no attribute '{name}'")

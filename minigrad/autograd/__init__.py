@@ -31,3 +31,11 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
+
+
+def __getattr__(name):
+    if name == "profiler":
+        import importlib
+
+        return importlib.import_module("minigrad.autograd.profiler")
+    raise AttributeError(f"module 'minigrad.autograd' has no attribute '{name}'")

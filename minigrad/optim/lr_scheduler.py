@@ -46,13 +46,12 @@ class LRScheduler:
         """Count the optimizer's steps, to warn where the schedule is stepped first."""
         if hasattr(optimizer.step, "_counted_by_scheduler"):
             return
-        plain = type(optimizer).step
         reference = weakref.ref(optimizer)
         optimizer._steps_taken = 0
 
         def step(self, *args, **kwargs):
             reference()._steps_taken += 1
-            return plain(self, *args, **kwargs)
+            return type(self).step(self, *args, **kwargs)
 
         step._counted_by_scheduler = True
         optimizer.step = types.MethodType(step, optimizer)
