@@ -24,8 +24,8 @@ NllLossBackward0               3.57%   91.966 us        3.57%   91.966 us     91
 Self CPU time total: 2.576 ms (the profiler recorded for 2.833 ms)
 
 A row per operation (`mul`) and per gradient rule (`MulBackward0`), plus the engine's own work:
-AccumulateGrad, which adds to `.grad`; `sum_to_input`, the gradient of a broadcast input summed to its
-shape; `add_gradients`, where a tensor was used twice. Self CPU is the time in the row itself; CPU
+AccumulateGrad, which adds to `.grad`; `sum_to_input`, the gradient of a broadcast input summed to
+its shape; `add_gradients`, where a tensor was used twice. Self CPU is the time in the row itself; CPU
 total is also what ran inside it, so a range of `record_function` has little of the one and much of
 the other. Time is the clock's: a thread that waits is counted too.
 """
@@ -229,7 +229,7 @@ class _Recorder:
         return _Range(self, name, category, inputs)
 
     def finish(self):
-        """End the recording; what is still open ends now. The events in the order of their start."""
+        """End the recording, and what is still open; the events, in the order of their start."""
         self.running = False
         now = _clock()
         events = EventList(self.events, elapsed_us=(now - self.start_ns) / 1000)
@@ -689,7 +689,7 @@ class EventList(list):
 
 
 def _time(us: float, unit: str | None = None) -> str:
-    """A time with three decimals; the unit, if not given, makes it at least 1 where that is possible."""
+    """A time with three decimals; where no unit is given, the largest that keeps it at least 1."""
     if unit is None:
         unit = "s" if us >= 1e6 else "ms" if us >= 1e3 else "us"
     return f"{us / {'us': 1, 'ms': 1e3, 's': 1e6}[unit]:.3f} {unit:>2}"
@@ -798,8 +798,8 @@ def schedule(
     """Cycles of `wait` steps off, `warmup` steps before a recording, `active` recorded steps.
 
     repeat: how many cycles; 0 = until the end. skip_first: steps before the first cycle.
-    skip_first_wait: 1 = the first cycle has no `wait`. Nothing is recorded in the steps of `wait` or
-    `warmup`. Raises ValueError for a negative number, or no active step.
+    skip_first_wait: 1 = the first cycle has no `wait`. Nothing is recorded in the steps of `wait`
+    or `warmup`. Raises ValueError for a negative number, or no active step.
     """
     if min(wait, warmup, repeat, skip_first, skip_first_wait) < 0 or active <= 0:
         raise ValueError(
@@ -841,10 +841,10 @@ _recorder = None  # its recording, in the steps that are recorded
 class profile:
     """Record every operation inside `with profile() as prof:`, in all threads.
 
-    activities: [ProfilerActivity.CPU]. schedule: step number -> ProfilerAction, see `schedule`; call
-    `prof.step()` after every step. on_trace_ready: called with this profile when a recording ends.
-    record_shapes, profile_memory, with_stack: also keep the inputs' shapes, the bytes of the outputs,
-    the lines of the program. with_modules: a range for every module that is called, with its path.
+    activities: [ProfilerActivity.CPU]. schedule: step number -> ProfilerAction, see `schedule`;
+    call `prof.step()` after every step. on_trace_ready: called with this profile when a recording ends.
+    record_shapes, profile_memory, with_stack: also keep the inputs' shapes, the bytes of the
+    outputs, the lines of the program. with_modules: a range for every module that is called, with its path.
     acc_events: keep the events of all cycles, not only of the last.
 
     Only one profile can be active. Timing costs an operation about 3 us, with the options about 6.
@@ -1003,8 +1003,8 @@ class profile:
         """The events, if there are any to look at."""
         if self._swap is not None:
             raise RuntimeError(
-                f"profile.{name}: the profiler is still recording; call it after the `with` block, or "
-                "in on_trace_ready"
+                f"profile.{name}: the profiler is still recording; call it after the `with` block, "
+                "or in on_trace_ready"
             )
         if self._events is None:
             raise RuntimeError(

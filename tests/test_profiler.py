@@ -559,7 +559,8 @@ def test_steps_are_recorded_as_the_schedule_says():
     def on_ready(prof):
         ready.append((prof.step_num, steps_in(prof), counts(prof)))
 
-    with profile(schedule=schedule(wait=1, warmup=1, active=2, repeat=2), on_trace_ready=on_ready) as prof:  # fmt: skip
+    cycles = schedule(wait=1, warmup=1, active=2, repeat=2)
+    with profile(schedule=cycles, on_trace_ready=on_ready) as prof:
         for _ in range(10):
             hooked.append(Op.__call__ is not original)
             x.exp()
