@@ -25,8 +25,8 @@ Self CPU time total: 2.576 ms (the profiler recorded for 2.833 ms)
 
 A row per operation (`mul`) and per gradient rule (`MulBackward0`), plus the engine's own work:
 AccumulateGrad, which adds to `.grad`; `sum_to_input`, the gradient of a broadcast input summed to
-its shape; `add_gradients`, where a tensor was used twice. Self CPU is the time in the row itself; CPU
-total is also what ran inside it, so a range of `record_function` has little of the one and much of
+its shape; `add_gradients`, where a tensor was used twice. Self CPU is the time in the row itself,
+CPU total also what ran inside it: a range of `record_function` has little of the one and much of
 the other. Time is the clock's: a thread that waits is counted too.
 """
 
@@ -842,9 +842,9 @@ class profile:
     """Record every operation inside `with profile() as prof:`, in all threads.
 
     activities: [ProfilerActivity.CPU]. schedule: step number -> ProfilerAction, see `schedule`;
-    call `prof.step()` after every step. on_trace_ready: called with this profile when a recording ends.
-    record_shapes, profile_memory, with_stack: also keep the inputs' shapes, the bytes of the
-    outputs, the lines of the program. with_modules: a range for every module that is called, with its path.
+    call `prof.step()` after every step. on_trace_ready: called with this profile when a recording
+    ends. record_shapes, profile_memory, with_stack: also keep the inputs' shapes, the bytes of the
+    outputs, the lines of the program. with_modules: a range, named by its path, for every module.
     acc_events: keep the events of all cycles, not only of the last.
 
     Only one profile can be active. Timing costs an operation about 3 us, with the options about 6.
