@@ -97,27 +97,29 @@ def alternate(
         raise ValueError(f"alternate: rounds and warmup must be 1 or more, got {rounds}, {warmup}")
     counts = []
     for program in programs:
-        longest = 0.0
-        for _ in range(warmup):
-            begin = clock()
-            program()
-            longest = clock() - begin
-        counts.append(max(2, min(100, int(seconds / max(longest, 1e-6)))))
+        last = _timed(program, warmup, clock)[-1]
+        counts.append(max(2, min(100, int(seconds / max(last, 1e-6)))))
     times = [Times([]) for _ in programs]
     order = list(range(len(programs)))
     for _ in range(rounds):
         for k in order:
             gc.collect()
             sleep(pause)
-            programs[k]()
-            steps = []
-            for _ in range(counts[k]):
-                begin = clock()
-                programs[k]()
-                steps.append(clock() - begin)
-            times[k].rounds.append(steps)
+            times[k].rounds.append(_timed(programs[k], 1 + counts[k], clock)[1:])
         order.reverse()
     return times
+
+
+def _timed(program, count, clock):
+    """Seconds of each of a few steps; a program in a process of its own measures them itself."""
+    if hasattr(program, "timed"):
+        return program.timed(count)
+    found = []
+    for _ in range(count):
+        begin = clock()
+        program()
+        found.append(clock() - begin)
+    return found
 
 
 def machine() -> dict:
@@ -128,6 +130,7 @@ def machine() -> dict:
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": THREADS,
+        "load": round(os.getloadavg()[0], 1),  # what else was running: 0 is best
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "numpy's BLAS": f"{blas['name']} {blas['version']}",

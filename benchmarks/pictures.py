@@ -39,8 +39,9 @@ def bars(results: dict, path) -> None:
         ax.plot([low, high], [y, y], color="black", lw=1)
         label = f"{middle:.2f}" if compared else f"{middle:,.1f} ms"
         ax.annotate(
-            label, (max(middle, high), y), xytext=(4, 0), textcoords="offset points", va="center"
-        )
+            label, (max(middle, high), y), xytext=(5, 0), textcoords="offset points", va="center",
+            bbox=dict(boxstyle="square,pad=0.1", facecolor="white", edgecolor="none"), zorder=3,
+        )  # fmt: skip
     ax.set_yticks(places, [row["about"] for row in rows.values()])
     ax.invert_yaxis()
     ax.margins(x=0.12)
@@ -51,7 +52,8 @@ def bars(results: dict, path) -> None:
         ax.set_xlabel(
             "time of a step, minigrad / torch (left of the dashed line minigrad is faster)"
         )
-        ax.set_title(f"geometric mean {mean:.2f}", loc="left")
+        sizes = ", at tiny sizes" if results["small"] else ""
+        ax.set_title(f"geometric mean {mean:.2f}{sizes}", loc="left")
     else:
         ax.set_xlabel("milliseconds a step, minigrad alone")
     ax.spines[["top", "right"]].set_visible(False)

@@ -3,6 +3,7 @@
     python benchmarks/steps.py                          # all, about two minutes
     python benchmarks/steps.py --only textcnn --only lstm
     python benchmarks/steps.py --check                  # compare the losses, measure nothing
+    python benchmarks/steps.py --apart                  # each side in a process of its own
 
 float32, default settings, the same initial weights and data on both sides. First the losses of
 three steps are compared (without dropout: the masks differ); then both are timed with dropout.
@@ -25,6 +26,7 @@ from minigrad.benchmarks.measure import (
     write_json,
 )
 from minigrad.benchmarks.programs import STEPS
+from minigrad.benchmarks.worker import Worker
 
 import minigrad
 
@@ -80,13 +82,20 @@ def _agree(what, x, y, rtol):
         )
 
 
-def measure(step, torch, rounds: int = 7, **sizes) -> dict:
+def measure(step, torch, rounds: int = 7, apart: bool = False, **sizes) -> dict:
     """Milliseconds of a step as quartiles, and the ratio where torch is there."""
+    if apart and torch is not None:
+        sides = (Worker(side, step.name, **sizes) for side in ("minigrad", "torch"))
+        with next(sides) as ours, next(sides) as theirs:
+            return _compared(*alternate([ours, theirs], rounds))
     if torch is None:
         (times,) = alternate([step.program(minigrad, **sizes).run], rounds)
         return {"minigrad": [1e3 * q for q in times.quartiles]}
     ours, theirs = pair(step, torch, **sizes)
-    x, y = alternate([ours.run, theirs.run], rounds)
+    return _compared(*alternate([ours.run, theirs.run], rounds))
+
+
+def _compared(x, y):
     return {
         "minigrad": [1e3 * q for q in x.quartiles],
         "torch": [1e3 * q for q in y.quartiles],
@@ -102,10 +111,17 @@ def chosen(names) -> list:
     return [STEPS[name] for name in names or STEPS]
 
 
-def run(names=None, rounds: int = 7, only_check: bool = False, small: bool = False) -> dict:
+def run(
+    names=None,
+    rounds: int = 7,
+    *,
+    only_check: bool = False,
+    apart: bool = False,
+    small: bool = False,
+) -> dict:
     """Check and time the steps; returns what write_json writes."""
     torch = import_torch()
-    results = {"machine": machine(), "rounds": rounds, "steps": {}}
+    results = {"machine": machine(), "rounds": rounds, "apart": apart, "small": small, "steps": {}}
     steps = chosen(names)
     for k, step in enumerate(steps, 1):
         row = {"about": step.about}
@@ -114,7 +130,7 @@ def run(names=None, rounds: int = 7, only_check: bool = False, small: bool = Fal
             losses = "; ".join(f"{x:.5f} {y:.5f}" for x, y in row["losses"])
             say(f"[{k}/{len(steps)}] {step.name}: losses of minigrad and torch {losses}")
         if not only_check:
-            row |= measure(step, torch, rounds, small=small)
+            row |= measure(step, torch, rounds, apart, small=small)
             say(f"[{k}/{len(steps)}] {step.name}: {_summary(row)}")
         results["steps"][step.name] = row
     ratios = [row["ratio"][1] for row in results["steps"].values() if "ratio" in row]
@@ -149,9 +165,10 @@ def main():
     parser.add_argument("--only", action="append", metavar="NAME", help=", ".join(STEPS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--apart", action="store_true", help="each side in its own process")
     parser.add_argument("--check", action="store_true", help="only compare the losses")
     args = parser.parse_args()
-    results = run(args.only, args.rounds, args.check)
+    results = run(args.only, args.rounds, only_check=args.check, apart=args.apart)
     if not args.check:
         print(show(results))
     if args.json:
