@@ -123,6 +123,7 @@ def _app():
         growth: bool = typer.Option(False, help="also how times grow with batch, length, width"),
         out: Path = typer.Option(Path("runs/bench"), help="the folder for figures and pictures"),
         rounds: int = typer.Option(7, min=1, help="how often both sides take their turn"),
+        apart: bool = typer.Option(False, help="each side in a process of its own"),
         small: bool = typer.Option(False, help="tiny sizes: to see that it works, not how fast"),
     ):
         """Time whole training steps against torch, where it is installed; a table and pictures."""
@@ -131,7 +132,7 @@ def _app():
         from .benchmarks.measure import write_json
 
         out.mkdir(parents=True, exist_ok=True)
-        results = steps.run(only, rounds, small=small)
+        results = steps.run(only, rounds, apart=apart, small=small)
         print(steps.show(results))
         write_json(out / "bench.json", results)
         pictures.bars(results, out / "bench.png")
