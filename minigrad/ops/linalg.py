@@ -10,6 +10,7 @@ import math
 import string
 from typing import TYPE_CHECKING
 
+from ..kernels.matmul import product
 from ..op import Variable, primitive
 from .axes import axes, one_axis
 from .elementwise import abs as absolute
@@ -54,8 +55,8 @@ def _product(xp, x, y):
     """x @ y, with a stack of matrices times one matrix done as a single product."""
     if x.ndim > 2 and y.ndim == 2 and x.flags.c_contiguous:
         rows = math.prod(x.shape[:-1])
-        return (x.reshape(rows, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
-    return x @ y
+        return product[xp](x.reshape(rows, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
+    return product[xp](x, y)
 
 
 @primitive(name="Mm")
@@ -78,8 +79,8 @@ def transposed_times(xp, x, y, *, to_matrix=False):
     """
     if to_matrix and x.ndim > 2:
         rows = math.prod(x.shape[:-1])
-        return x.reshape(rows, x.shape[-1]).T @ y.reshape(rows, y.shape[-1])
-    return x.swapaxes(-1, -2) @ y
+        return product[xp](x.reshape(rows, x.shape[-1]).T, y.reshape(rows, y.shape[-1]))
+    return product[xp](x.swapaxes(-1, -2), y)
 
 
 def _flat(x_shape, y_shape):

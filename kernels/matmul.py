@@ -1,0 +1,225 @@
+"""Matrix products: C = A B, cut into blocks that the threads share, each block one call of BLAS.
+
+BLAS could use threads itself, but its pool and ours would fight for the cores, and who splits a
+product of 2^21 multiplications or so does better with ours. The blocks depend on the shapes alone, so
+the numbers do not depend on how many threads there are.
+"""
+
+import functools
+
+import numpy
+
+from .kernel import Kernel, Late, compiled, numba
+from .threads import share
+
+gemm_float32 = Late("blas_call", "gemm_float32")
+gemm_float64 = Late("blas_call", "gemm_float64")
+ALONE = 1 << 19  # multiplications that are not worth a block of their own
+
+
+def product(a, b, out=None):
+    """a (..., m, k) times b (..., k, n) -> (..., m, n), into `out` if given; stacks broadcast."""
+    return numpy.matmul(a, b, out=out)
+
+
+product = Kernel(product)
+
+
+class _Blas:
+    """What is needed of the OpenBLAS that NumPy brought along, by ctypes."""
+
+    def __init__(self, library):
+        import ctypes
+
+        self.threads = library.scipy_openblas_get_num_threads64_
+        self.set_threads = library.scipy_openblas_set_num_threads64_
+        self.set_threads.restype = None
+        self.gemm = {
+            numpy.dtype(dtype): ctypes.cast(function, ctypes.c_void_p).value
+            for dtype, function in (
+                ("float32", library.scipy_cblas_sgemm64_),
+                ("float64", library.scipy_cblas_dgemm64_),
+            )
+        }
+
+
+@functools.cache
+def blas():
+    """NumPy's OpenBLAS, or None where NumPy was built with another library or numba is missing."""
+    import ctypes
+    import pathlib
+
+    if numba() is None:
+        return None
+    root = pathlib.Path(numpy.__file__).parent
+    for folder in (root.parent / "numpy.libs", root / ".dylibs"):
+        for path in sorted(folder.glob("libscipy_openblas64_*")):
+            try:
+                return _Blas(ctypes.CDLL(str(path)))
+            except (AttributeError, OSError):
+                continue
+    return None
+
+
+class one_blas_thread:
+    """Inside, BLAS uses only the thread that calls it; its own pool, which spins too, stays asleep."""
+
+    def __enter__(self):
+        library = blas()
+        self.before = library.threads()
+        if self.before != 1:
+            library.set_threads(1)
+
+    def __exit__(self, *exc):
+        if self.before != 1:
+            blas().set_threads(self.before)
+
+
+def address(array):
+    """Where the numbers of an array begin."""
+    return array.__array_interface__["data"][0]
+
+
+def as_matrix(x):
+    """(x or a copy that BLAS can read, True if its columns are contiguous, the leading dimension)."""
+    size = x.itemsize
+    rows, columns = x.strides
+    if columns == size and rows % size == 0 and rows >= x.shape[1] * size:
+        return x, False, rows // size
+    if rows == size and columns % size == 0 and columns >= x.shape[0] * size:
+        return x, True, columns // size
+    x = numpy.ascontiguousarray(x)
+    return x, False, max(x.shape[1], 1)
+
+
+def cut(m, n, k):
+    """(number of blocks, True if rows are cut rather than columns, rows or columns a block)."""
+    rows = m >= n
+    size = m if rows else n
+    work = m * n * k
+    blocks = min(8 if work >> 28 else 4, work // ALONE, -(-size // 32))
+    blocks = 1 << (blocks.bit_length() - 1) if blocks > 0 else 1
+    step = -(-size // blocks)
+    step += -step % 16
+    return -(-size // step), rows, step
+
+
+@compiled
+def _blocks_float32(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
+    one = 4
+    for block in range(begin, end):
+        at = block * step
+        if rows:
+            start = a + at * one * (1 if a_t else lda)
+            size = min(step, m - at)
+            gemm_float32(
+                blas, a_t, b_t, size, n, k, start, lda, b, ldb, 0.0, c + at * ldc * one, ldc
+            )
+        else:
+            start = b + at * one * (ldb if b_t else 1)
+            size = min(step, n - at)
+            gemm_float32(blas, a_t, b_t, m, size, k, a, lda, start, ldb, 0.0, c + at * one, ldc)
+
+
+@compiled
+def _blocks_float64(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
+    one = 8
+    for block in range(begin, end):
+        at = block * step
+        if rows:
+            start = a + at * one * (1 if a_t else lda)
+            size = min(step, m - at)
+            gemm_float64(
+                blas, a_t, b_t, size, n, k, start, lda, b, ldb, 0.0, c + at * ldc * one, ldc
+            )
+        else:
+            start = b + at * one * (ldb if b_t else 1)
+            size = min(step, n - at)
+            gemm_float64(blas, a_t, b_t, m, size, k, a, lda, start, ldb, 0.0, c + at * one, ldc)
+
+
+_BLOCKS = {numpy.dtype("float32"): _blocks_float32, numpy.dtype("float64"): _blocks_float64}
+
+
+@compiled
+def _stack_float32(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, m, n, k):
+    for i in range(begin, end):
+        gemm_float32(blas, a_t, b_t, m, n, k, a[i], lda, b[i], ldb, 0.0, c + i * m * n * 4, n)
+
+
+@compiled
+def _stack_float64(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, m, n, k):
+    for i in range(begin, end):
+        gemm_float64(blas, a_t, b_t, m, n, k, a[i], lda, b[i], ldb, 0.0, c + i * m * n * 8, n)
+
+
+_STACKS = {numpy.dtype("float32"): _stack_float32, numpy.dtype("float64"): _stack_float64}
+
+
+@product.implement("numpy")
+def product_numba(a, b, out=None):
+    """Blocks of a large product, or the products of a stack, on all threads."""
+    if a.ndim < 2 or b.ndim < 2 or a.dtype != b.dtype or a.shape[-1] != b.shape[-2]:
+        return numpy.matmul(a, b, out=out)
+    m, k = a.shape[-2:]
+    n = b.shape[-1]
+    work = m * n * k
+    if a.ndim == b.ndim == 2:
+        if work < 2 * ALONE or a.dtype not in _BLOCKS or blas() is None:
+            return numpy.matmul(a, b, out=out)
+        return _matrix_product(a, b, out, m, n, k)
+    if a.size * n < 2 * ALONE or a.dtype not in _STACKS or blas() is None or out is not None:
+        return numpy.matmul(a, b, out=out)
+    return _stack_product(a, b, m, n, k)
+
+
+def _matrix_product(a, b, out, m, n, k):
+    if out is None:
+        out = numpy.empty((m, n), a.dtype)
+    elif out.strides[1] != out.itemsize:
+        out[...] = _matrix_product(a, b, None, m, n, k)
+        return out
+    a, a_t, lda = as_matrix(a)
+    b, b_t, ldb = as_matrix(b)
+    blocks, rows, step = cut(m, n, k)
+    ldc = out.strides[0] // out.itemsize
+    with one_blas_thread():
+        share(
+            _BLOCKS[a.dtype], blocks, blas().gemm[a.dtype], address(a), a_t, lda, address(b), b_t,
+            ldb, address(out), ldc, m, n, k, rows, step,
+        )  # fmt: skip
+    return out
+
+
+def _addresses(x, lead):
+    """Where each matrix of a stack begins, the stack broadcast to the leading dimensions `lead`."""
+    first = numpy.full((), address(x), numpy.int64)
+    for size, stride in zip(x.shape[:-2], x.strides[:-2], strict=True):
+        first = first[..., None] + numpy.arange(size, dtype=numpy.int64) * stride
+    return numpy.ascontiguousarray(numpy.broadcast_to(first, lead)).reshape(-1)
+
+
+def _stack_product(a, b, m, n, k):
+    lead = numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = numpy.empty((*lead, m, n), a.dtype)
+    (a, a_t, lda), (b, b_t, ldb) = _as_stack(a), _as_stack(b)
+    count = out.size // (m * n) if m * n else 0
+    grain = max(1, ALONE // 8 // max(m * n * k, 1))
+    with one_blas_thread():
+        share(
+            _STACKS[a.dtype], count, blas().gemm[a.dtype], _addresses(a, lead), a_t, lda,
+            _addresses(b, lead), b_t, ldb, address(out), m, n, k, grain=grain,
+        )  # fmt: skip
+    return out
+
+
+def _as_stack(x):
+    """As `as_matrix`, for a stack of matrices."""
+    if x.size == 0 or 0 in x.strides[-2:]:
+        x = numpy.ascontiguousarray(x)
+    first = x[(0,) * (x.ndim - 2)]
+    matrix, transposed, leading = as_matrix(first)
+    if matrix is not first:
+        x = numpy.ascontiguousarray(x)
+        transposed, leading = False, max(x.shape[-1], 1)
+    return x, transposed, leading
