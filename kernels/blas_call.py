@@ -26,9 +26,7 @@ def _product(scalar):
             ]
             one = ir.Constant(kind, 1.0)
             order = _int32(_ROW_MAJOR)
-            builder.call(
-                function, [order, *flags, m, n, k, one, a, lda, b, ldb, beta, c, ldc]
-            )
+            builder.call(function, [order, *flags, m, n, k, one, a, lda, b, ldb, beta, c, ldc])
             return target.get_dummy_value()
 
         flag, number = numba.boolean, numba.int64

@@ -26,7 +26,13 @@ import types
 
 import numpy
 
-FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}  # no nnan, no ninf: NaN and inf stay what they are
+FAST = {
+    "contract",
+    "reassoc",
+    "nsz",
+    "arcp",
+    "afn",
+}  # no nnan, no ninf: NaN and inf stay what they are
 EXACT = {"contract", "nsz", "arcp"}  # without reassociation, for code that relies on rounding
 
 

@@ -109,9 +109,7 @@ def trampoline(context, loop, arguments):
         place, begin, end = function.args
         packed = inside.load(inside.inttoptr(place, kind.as_pointer()), align=8)
         items = cgutils.unpack_tuple(inside, packed, len(arguments.types))
-        target.call_internal_no_propagate(
-            inside, result.fndesc, signature, [begin, end, *items]
-        )
+        target.call_internal_no_propagate(inside, result.fndesc, signature, [begin, end, *items])
         inside.ret_void()
         return builder.ptrtoint(function, _int64)
 

@@ -91,7 +91,9 @@ class Pool:
 
         self.wait = launch.wait
         self.job = numpy.zeros(launch.JOB, numpy.int64)
-        self.place = numpy.zeros(512, numpy.int64)  # for the arguments: an array takes 7 or 9 numbers
+        self.place = numpy.zeros(
+            512, numpy.int64
+        )  # for the arguments: an array takes 7 or 9 numbers
         self.wait(self.job, 0, 1)  # compiled here, so that no two threads do that at once
         launch.serve(self.job, 0)
         self.workers = [Worker(self.job, launch) for _ in range(count)]

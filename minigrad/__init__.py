@@ -9,7 +9,7 @@ import warnings as _warnings
 # NumPy warns where torch is silent (log(0), overflow in exp); here it need not.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
-from . import dtypes, ops
+from . import dtypes, memory, ops
 from .backend import device
 from .dtypes import (
     bool,
@@ -113,6 +113,7 @@ from .random import (
 from .serialization import load, save
 
 __version__ = "0.1.0"
+memory.keep_freed_memory()
 strided = "torch.strided"
 contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"

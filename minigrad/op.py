@@ -21,7 +21,7 @@ import numpy
 
 from . import dtypes
 from .backend import array_module
-from .engine import Node, Released, state
+from .engine import Node, Released, enable_grad, knot, run_backward, state
 
 REGISTRY: dict[str, "Op"] = {}
 
@@ -111,6 +111,8 @@ class Op:
         self.defaults = {name: given.get(name, required) for name in options}
         self.arity = None if self.variadic else len(self.inputs)
         self.rules = {}
+        self.joint = None
+        self.composite = None
         self.plans = {}
         self.make_samples = None
         self.make_errors = None
@@ -136,6 +138,17 @@ class Op:
             for need in needs:
                 self._source(need)  # a wrong name is an error now, not during training
             self.rules[input_name] = (rule, needs)
+        self.plans.clear()
+
+    def fused(self, rule, composite):
+        """Give one rule for all inputs together, and the same function in plain ops.
+
+        rule(g, out, wanted, *inputs, **options) -> a gradient per input, arrays; `wanted` says which
+        are needed, the others may be None. composite(*inputs, **options) is differentiated instead
+        wherever the gradient itself is to have a gradient, and is what the op is tested against.
+        """
+        self.joint, self.composite = rule, composite
+        self.rules = dict.fromkeys(self.inputs[: self.arity])
         self.plans.clear()
 
     def samples(self, make):
@@ -369,6 +382,12 @@ class Plan:
             i for i in tracked if op.inputs[min(i, len(op.inputs) - 1)] in op.rules
         )
         self.edge_of = {i: k for k, i in enumerate(self.tracked)}
+        if op.joint is not None:
+            sources.append(("out", None))
+            sources.extend(("input", i) for i in range(len(op.inputs)))
+            sources.extend(("option", name) for name in op.defaults)
+            self.steps.append(op.joint)
+            return
         names = []
         for i in self.tracked:
             name = op.inputs[min(i, len(op.inputs) - 1)]
@@ -413,6 +432,8 @@ class OpNode(Node):
             g = grads[0]
         else:
             g = tuple(self._zeros(i, grads, create_graph) for i in range(len(grads)))
+        if self.op.joint is not None:
+            return self._backward_together(g, saved, create_graph, wanted)
         results = []
         for (rule, positions, fixed), edge in zip(plan.steps, self.edges, strict=False):
             if not fixed:
@@ -424,6 +445,38 @@ class OpNode(Node):
             else:
                 results.append(rule(g, *[saved[k] for k in positions]))
         return results
+
+    def _backward_together(self, g, saved, create_graph, wanted):
+        """By the rule for all inputs; or, to be differentiable, through the composite."""
+        op, plan = self.op, self.plan
+        count = len(op.inputs)
+        inputs, options = (
+            saved[1 : 1 + count],
+            dict(zip(op.defaults, saved[1 + count :], strict=True)),
+        )
+        needed = [False] * count
+        for i, edge in zip(plan.tracked, self.edges, strict=True):
+            needed[i] = wanted is None or not _unwanted(edge, wanted)
+        if not create_graph:
+            every = op.joint(g, saved[0], needed, *inputs, **options)
+            return [every[i] for i in plan.tracked]
+        asked = [i for i in plan.tracked if needed[i]]
+        with enable_grad():
+            for i in asked:  # a node for each, for the same tensor may be two inputs
+                inputs[i] = knot.cast(inputs[i], dtype=inputs[i].array.dtype)
+            out = op.composite(*inputs, **options)
+        outs, seeds = (out, g) if type(out) is tuple else ((out,), (g,))
+        recorded = [k for k, one in enumerate(outs) if one._requires_grad]
+        found = run_backward(
+            [outs[k] for k in recorded],
+            [seeds[k] for k in recorded],
+            create_graph=True,
+            retain_graph=True,
+            inputs=[inputs[i] for i in asked],
+            accumulate=False,
+        )
+        found = dict(zip(asked, found, strict=True))
+        return [found.get(i) for i in plan.tracked]
 
     def _zeros(self, i, grads, create_graph):
         if grads[i] is not None:

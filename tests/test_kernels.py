@@ -28,17 +28,15 @@ def test_scatter_add_rows(count, size, width, dtype, reverse):
 
 def test_the_switch_gives_the_reference(monkeypatch):
     assert embedding.scatter_add_rows[numpy] is not embedding.scatter_add_rows.reference
-    monkeypatch.setenv("MINIGRAD_KERNELS", "reference")
+    monkeypatch.setattr(kernel, "REFERENCE_ONLY", True)
     for one in kernel.REGISTRY.values():
         assert one[numpy] is one.reference
 
 
 def test_without_numba_the_reference_answers(monkeypatch):
-    monkeypatch.setattr(embedding, "_add_rows", kernel.compiled(lambda rows, ids, out: None))
     monkeypatch.setattr(kernel, "numba", lambda: None)
-    rows, ids = numpy.ones((3, 2), "float32"), numpy.array([1, 1, 0])
-    found = embedding.scatter_add_rows[numpy](rows, ids, 2)
-    assert found.tolist() == [[1.0, 1.0], [2.0, 2.0]]
+    for one in kernel.REGISTRY.values():
+        assert one[numpy] is one.reference
 
 
 def test_same_bits_on_every_run():

@@ -12,6 +12,7 @@ LAYERS = [
     {"kernels"},
     {"engine", "op"},
     {"ops"},
+    {"memory", "threads"},
     {"printing"},
     {"tensor"},
     {"methods", "legacy", "random", "cuda", "linalg", "special"},

@@ -79,6 +79,9 @@ def _pad_with_own(input, widths, mode):
                 f"corresponding input dimension, but got: padding ({a}, {b}) at dimension {dim} of "
                 f"input {list(input.array.shape)}"
             )
+        if mode == "circular" and n + a + b == 0:
+            input = slice_along(input, dim=dim, start=0, stop=0)
+            continue
         first, last = max(-a, 0), n - max(-b, 0)  # what negative widths leave
         if n + a + b < 1 or (mode == "circular" and first >= last):
             raise RuntimeError(
