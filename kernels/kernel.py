@@ -24,8 +24,6 @@ import sys
 import threading
 import types
 
-import numpy
-
 FAST = {
     "contract",
     "reassoc",

@@ -153,7 +153,7 @@ def serve(job, spins):
 @numba.njit(nogil=True, cache=True)
 def wait(job, pieces, spins):
     """True when all pieces are done; False after looking `spins` times."""
-    for _ in range(spins):
+    for _ in range(spins):  # noqa: SIM110
         if load(job, DONE) == pieces:
             return True
     return False

@@ -12,7 +12,6 @@ parallel stretches close together. Who finds the pool in use by another thread, 
 child, loses nothing but speed.
 """
 
-import functools
 import os
 import threading
 import time

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"backend", "dtypes", "size", "files", "threads"},
+    {"backend", "dtypes", "size", "files"},
     {"generator", "sparse"},
     {"kernels"},
     {"engine", "op"},
