@@ -8,41 +8,47 @@ _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 _int32, _int64 = ir.IntType(32), ir.IntType(64)
 
 
-def _product(scalar):
-    """The intrinsic for one dtype: cblas_?gemm by its address, with matrices by theirs."""
+def _definition(scalar):
+    """(signature, code) of the product in one dtype: cblas_?gemm by its address, matrices by theirs."""
     kind = ir.FloatType() if scalar == numba.float32 else ir.DoubleType()
     function_type = ir.FunctionType(
         ir.VoidType(),
         [_int32] * 3 + [_int64] * 3 + [kind, _int64, _int64, _int64, _int64, kind, _int64, _int64],
     )
 
-    @intrinsic
-    def gemm(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
-        def generate(target, builder, signature, values):
-            blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc = values
-            function = builder.inttoptr(blas, function_type.as_pointer())
-            flags = [
-                builder.select(flag, _int32(_TRANSPOSED), _int32(_PLAIN)) for flag in (a_t, b_t)
-            ]
-            one = ir.Constant(kind, 1.0)
-            order = _int32(_ROW_MAJOR)
-            builder.call(function, [order, *flags, m, n, k, one, a, lda, b, ldb, beta, c, ldc])
-            return target.get_dummy_value()
+    def generate(target, builder, signature, values):
+        blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc = values
+        function = builder.inttoptr(blas, function_type.as_pointer())
+        flags = [builder.select(flag, _int32(_TRANSPOSED), _int32(_PLAIN)) for flag in (a_t, b_t)]
+        one = ir.Constant(kind, 1.0)
+        order = _int32(_ROW_MAJOR)
+        builder.call(function, [order, *flags, m, n, k, one, a, lda, b, ldb, beta, c, ldc])
+        return target.get_dummy_value()
 
-        flag, number = numba.boolean, numba.int64
-        return (
-            numba.void(
-                number, flag, flag, number, number, number,
-                number, number, number, number, scalar, number, number,
-            ),
-            generate,
-        )  # fmt: skip
-
-    return gemm
+    flag, number = numba.boolean, numba.int64
+    signature = numba.void(
+        number, flag, flag, number, number, number,
+        number, number, number, number, scalar, number, number,
+    )  # fmt: skip
+    return signature, generate
 
 
-gemm_float32 = _product(numba.float32)
-gemm_float64 = _product(numba.float64)
+@intrinsic
+def gemm(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """C = A B + beta C, row-major; the dtype is beta's, and `blas` the address of its function."""
+    return _definition(beta)
+
+
+@intrinsic
+def gemm_float32(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """`gemm` for float32, whatever beta is."""
+    return _definition(numba.float32)
+
+
+@intrinsic
+def gemm_float64(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """`gemm` for float64, whatever beta is."""
+    return _definition(numba.float64)
 
 
 @intrinsic

@@ -12,8 +12,10 @@ import numpy
 from .kernel import Kernel, Late, compiled, numba
 from .threads import share
 
+gemm = Late("blas_call", "gemm")
 gemm_float32 = Late("blas_call", "gemm_float32")
 gemm_float64 = Late("blas_call", "gemm_float64")
+FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 ALONE = 1 << 19  # multiplications that are not worth a block of their own
 
 
@@ -105,55 +107,24 @@ def cut(m, n, k):
 
 
 @compiled
-def _blocks_float32(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
-    one = 4
+def _blocks(begin, end, blas, zero, size, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
     for block in range(begin, end):
         at = block * step
         if rows:
-            start = a + at * one * (1 if a_t else lda)
-            size = min(step, m - at)
-            gemm_float32(
-                blas, a_t, b_t, size, n, k, start, lda, b, ldb, 0.0, c + at * ldc * one, ldc
-            )
+            part = a + at * size * (1 if a_t else lda)
+            into = c + at * size * ldc
+            gemm(blas, a_t, b_t, min(step, m - at), n, k, part, lda, b, ldb, zero, into, ldc)
         else:
-            start = b + at * one * (ldb if b_t else 1)
-            size = min(step, n - at)
-            gemm_float32(blas, a_t, b_t, m, size, k, a, lda, start, ldb, 0.0, c + at * one, ldc)
+            part = b + at * size * (ldb if b_t else 1)
+            into = c + at * size
+            gemm(blas, a_t, b_t, m, min(step, n - at), k, a, lda, part, ldb, zero, into, ldc)
 
 
 @compiled
-def _blocks_float64(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
-    one = 8
-    for block in range(begin, end):
-        at = block * step
-        if rows:
-            start = a + at * one * (1 if a_t else lda)
-            size = min(step, m - at)
-            gemm_float64(
-                blas, a_t, b_t, size, n, k, start, lda, b, ldb, 0.0, c + at * ldc * one, ldc
-            )
-        else:
-            start = b + at * one * (ldb if b_t else 1)
-            size = min(step, n - at)
-            gemm_float64(blas, a_t, b_t, m, size, k, a, lda, start, ldb, 0.0, c + at * one, ldc)
-
-
-_BLOCKS = {numpy.dtype("float32"): _blocks_float32, numpy.dtype("float64"): _blocks_float64}
-
-
-@compiled
-def _stack_float32(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, m, n, k):
+def _stack(begin, end, blas, zero, size, a, a_t, lda, b, b_t, ldb, c, m, n, k):
     for i in range(begin, end):
-        gemm_float32(blas, a_t, b_t, m, n, k, a[i], lda, b[i], ldb, 0.0, c + i * m * n * 4, n)
-
-
-@compiled
-def _stack_float64(begin, end, blas, a, a_t, lda, b, b_t, ldb, c, m, n, k):
-    for i in range(begin, end):
-        gemm_float64(blas, a_t, b_t, m, n, k, a[i], lda, b[i], ldb, 0.0, c + i * m * n * 8, n)
-
-
-_STACKS = {numpy.dtype("float32"): _stack_float32, numpy.dtype("float64"): _stack_float64}
+        into = c + i * m * n * size
+        gemm(blas, a_t, b_t, m, n, k, a[i], lda, b[i], ldb, zero, into, n)
 
 
 @product.implement("numpy")
@@ -165,10 +136,10 @@ def product_numba(a, b, out=None):
     n = b.shape[-1]
     work = m * n * k
     if a.ndim == b.ndim == 2:
-        if work < 2 * ALONE or a.dtype not in _BLOCKS or blas() is None:
+        if work < 2 * ALONE or a.dtype not in FLOATS or blas() is None:
             return numpy.matmul(a, b, out=out)
         return _matrix_product(a, b, out, m, n, k)
-    if a.size * n < 2 * ALONE or a.dtype not in _STACKS or blas() is None or out is not None:
+    if a.size * n < 2 * ALONE or a.dtype not in FLOATS or blas() is None or out is not None:
         return numpy.matmul(a, b, out=out)
     return _stack_product(a, b, m, n, k)
 
@@ -185,8 +156,8 @@ def _matrix_product(a, b, out, m, n, k):
     ldc = out.strides[0] // out.itemsize
     with one_blas_thread():
         share(
-            _BLOCKS[a.dtype], blocks, blas().gemm[a.dtype], address(a), a_t, lda, address(b), b_t,
-            ldb, address(out), ldc, m, n, k, rows, step,
+            _blocks, blocks, blas().gemm[a.dtype], a.dtype.type(0), a.itemsize, address(a), a_t,
+            lda, address(b), b_t, ldb, address(out), ldc, m, n, k, rows, step,
         )  # fmt: skip
     return out
 
@@ -207,8 +178,8 @@ def _stack_product(a, b, m, n, k):
     grain = max(1, ALONE // 8 // max(m * n * k, 1))
     with one_blas_thread():
         share(
-            _STACKS[a.dtype], count, blas().gemm[a.dtype], _addresses(a, lead), a_t, lda,
-            _addresses(b, lead), b_t, ldb, address(out), m, n, k, grain=grain,
+            _stack, count, blas().gemm[a.dtype], a.dtype.type(0), a.itemsize, _addresses(a, lead),
+            a_t, lda, _addresses(b, lead), b_t, ldb, address(out), m, n, k, grain=grain,
         )  # fmt: skip
     return out
 
