@@ -6,8 +6,9 @@ is linear in x and in w. `convolve` computes it, `convolve_back` is its gradient
 transposed convolution), `correlate` its gradient for w; the gradients of each of the three are the
 other two, so derivatives of any order need nothing more.
 
-All three go through one matrix product. Every window of x becomes a row (im2col; the channels come
-last in memory, so that a window is a few contiguous blocks) and the weights become a matrix.
+Over one dimension they are kernels (kernels/conv1d.py). Else, and with groups, all three go through one
+matrix product: every window of x becomes a row (im2col; the channels come last in memory, so that a
+window is a few contiguous blocks) and the weights become a matrix.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..kernels import conv1d as kernels
 from ..op import primitive
 from .pad import pad_constant
 from .reduce import reduce_sum
@@ -73,6 +75,11 @@ def _per_group(groups, array, axis=1):
 def convolve(xp, x, w, bias, *, stride, padding, dilation, groups):
     """x (B, C, *S), w (O, C / groups, *K), bias (O) or 0 -> (B, O, *T)."""
     kernel = w.shape[2:]
+    if len(kernel) == groups == 1:
+        out = kernels.conv1d[xp](_channels_last(xp, x, padding), w, *stride, *dilation)
+        if hasattr(bias, "shape"):
+            out += bias
+        return out.swapaxes(1, 2)
     outs = []
     for x_part, w_part in zip(_per_group(groups, x), _per_group(groups, w, 0), strict=True):
         windows, count = _windows(xp, _channels_last(xp, x_part, padding), kernel, stride, dilation)
@@ -89,6 +96,10 @@ def convolve_back(xp, g, w, *, size, stride, padding, dilation, groups):
     """The gradient for x, (B, C, *size), from that of the output, g (B, O, *T)."""
     batch, kernel, count = g.shape[0], w.shape[2:], g.shape[2:]
     padded = tuple(n + a + b for n, (a, b) in zip(size, padding, strict=True))
+    if len(kernel) == groups == 1:
+        out = kernels.conv1d_input[xp](g.swapaxes(1, 2), w, *padded, *stride, *dilation)
+        first = padding[0][0]
+        return out[:, first : first + size[0]].swapaxes(1, 2)
     outs = []
     for g_part, w_part in zip(_per_group(groups, g), _per_group(groups, w, 0), strict=True):
         columns = _rows(xp, g_part) @ _weight_matrix(xp, w_part).T
@@ -109,6 +120,9 @@ def convolve_back(xp, g, w, *, size, stride, padding, dilation, groups):
 @primitive(name="ConvolutionBackward")
 def correlate(xp, g, x, *, kernel, stride, padding, dilation, groups):
     """The gradient for w, (O, C / groups, *kernel), from that of the output, g (B, O, *T)."""
+    if len(kernel) == groups == 1:
+        x = _channels_last(xp, x, padding)
+        return kernels.conv1d_weight[xp](g.swapaxes(1, 2), x, *kernel, *stride, *dilation)
     outs = []
     for g_part, x_part in zip(_per_group(groups, g), _per_group(groups, x), strict=True):
         windows, count = _windows(xp, _channels_last(xp, x_part, padding), kernel, stride, dilation)
