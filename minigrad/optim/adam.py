@@ -3,8 +3,19 @@
 import math
 
 from ..backend import array_module
+from ..kernels.optimizers import adam, adamax, nadam, radam
 from ..op import wrap
-from .optimizer import Optimizer, as_number, check_at_least, check_betas, count, counter, zeros_like
+from .optimizer import (
+    Optimizer,
+    Rows,
+    as_number,
+    check_at_least,
+    check_betas,
+    count,
+    counter,
+    sign,
+    zeros_like,
+)
 
 
 def _check(lr, betas, eps, weight_decay):
@@ -37,33 +48,17 @@ class Adam(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["exp_avg"] = zeros_like(p)
-            state["exp_avg_sq"] = zeros_like(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(p)
-        t = count(state)
-        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
-        lr = as_number(group["lr"])
+    def update_all(self, group, dense):
+        amsgrad = group["amsgrad"]
+        names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if amsgrad else 2]
+        lr, decay = as_number(group["lr"]), group["weight_decay"]
         b1, b2 = (as_number(beta) for beta in group["betas"])
-        if group["weight_decay"]:
-            if group["decoupled_weight_decay"]:
-                w *= 1 - lr * group["weight_decay"]
-            else:
-                g = g + group["weight_decay"] * w
-        m += (1 - b1) * (g - m)
-        v *= b2
-        scratch = g * g
-        scratch *= 1 - b2
-        v += scratch
-        if group["amsgrad"]:
-            v = xp.maximum(state["max_exp_avg_sq"].array, v, out=state["max_exp_avg_sq"].array)
-        spread = xp.sqrt(v) / math.sqrt(1 - b2**t)
-        spread += group["eps"]
-        w -= (lr / (1 - b1**t)) * (m / spread)
+        apart = group["decoupled_weight_decay"]
+        for t, xp, rows in self.rows(dense, names):
+            adam[xp](
+                rows, lr / (1 - b1**t), b1, b2, math.sqrt(1 - b2**t), group["eps"],
+                0 if apart else decay, 1 - lr * decay if apart else 1, amsgrad, sign(group),
+            )  # fmt: skip
 
 
 class AdamW(Adam):
@@ -135,20 +130,13 @@ class Adamax(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["exp_avg"] = zeros_like(p)
-            state["exp_inf"] = zeros_like(p)
-        t = count(state)
-        w, m, u = p.array, state["exp_avg"].array, state["exp_inf"].array
+    def update_all(self, group, dense):
+        lr = as_number(group["lr"])
         b1, b2 = group["betas"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
-        m += (1 - b1) * (g - m)
-        u[...] = xp.maximum(u * b2, xp.abs(g) + group["eps"])
-        w += (-as_number(group["lr"]) / (1 - b1**t)) * (m / u)
+        for t, xp, rows in self.rows(dense, ("exp_avg", "exp_inf")):
+            adamax[xp](
+                rows, lr / (1 - b1**t), b1, b2, group["eps"], group["weight_decay"], sign(group)
+            )
 
 
 class NAdam(Optimizer):
@@ -171,32 +159,34 @@ class NAdam(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["mu_product"] = wrap(xp.ones((), "float32"))
-            state["exp_avg"] = zeros_like(p)
-            state["exp_avg_sq"] = zeros_like(p)
-        t = count(state)
-        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
+    def update_all(self, group, dense):
+        lr, decay = as_number(group["lr"]), group["weight_decay"]
         b1, b2 = group["betas"]
-        lr, decay = as_number(group["lr"]), group["momentum_decay"]
-        if group["weight_decay"]:
-            if group["decoupled_weight_decay"]:
-                w *= 1 - lr * group["weight_decay"]
-            else:
-                g = g + group["weight_decay"] * w
-        mu = b1 * (1.0 - 0.5 * 0.96 ** (t * decay))
-        mu_next = b1 * (1.0 - 0.5 * 0.96 ** ((t + 1) * decay))
-        state["mu_product"].array *= mu
-        product = state["mu_product"].item()
-        m += (1 - b1) * (g - m)
-        v *= b2
-        v += (1 - b2) * (g * g)
-        spread = xp.sqrt(v / (1 - b2**t)) + group["eps"]
-        w += (-lr * (1.0 - mu) / (1.0 - product)) * (g / spread)
-        w += (-lr * mu_next / (1.0 - product * mu_next)) * (m / spread)
+        apart = group["decoupled_weight_decay"]
+        rows = Rows()
+        for p, g in dense:
+            state = self.state[p]
+            if not state:
+                state["step"] = counter()
+                state["mu_product"] = wrap(array_module(p.array).ones((), "float32"))
+                state["exp_avg"] = zeros_like(p)
+                state["exp_avg_sq"] = zeros_like(p)
+            t = count(state)
+            state["mu_product"].array *= self.mu(group, t)
+            key = t, state["mu_product"].item()
+            rows.add(key, p.array, g, state["exp_avg"].array, state["exp_avg_sq"].array)
+        for (t, product), xp, some in rows.runs():
+            mu, mu_next = self.mu(group, t), self.mu(group, t + 1)
+            nadam[xp](
+                some, lr * (1.0 - mu) / (1.0 - product), lr * mu_next / (1.0 - product * mu_next),
+                b1, b2, math.sqrt(1 - b2**t), group["eps"], 0 if apart else decay,
+                1 - lr * decay if apart else 1, sign(group),
+            )  # fmt: skip
+
+    @staticmethod
+    def mu(group: dict, t: int) -> float:
+        """The schedule of the momentum at step t."""
+        return group["betas"][0] * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
 
 
 class RAdam(Optimizer):
@@ -219,30 +209,18 @@ class RAdam(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["exp_avg"] = zeros_like(p)
-            state["exp_avg_sq"] = zeros_like(p)
-        t = count(state)
-        w, m, v = p.array, state["exp_avg"].array, state["exp_avg_sq"].array
+    def update_all(self, group, dense):
+        lr, decay = as_number(group["lr"]), group["weight_decay"]
         b1, b2 = group["betas"]
-        lr = as_number(group["lr"])
-        if group["weight_decay"]:
-            if group["decoupled_weight_decay"]:
-                w *= 1 - lr * group["weight_decay"]
-            else:
-                g = g + group["weight_decay"] * w
-        m += (1 - b1) * (g - m)
-        v *= b2
-        v += (1 - b2) * (g * g)
-        corrected = m / (1 - b1**t)
+        apart = group["decoupled_weight_decay"]
         limit = 2 / (1 - b2) - 1
-        rho = limit - 2 * t * b2**t / (1 - b2**t)
-        if rho > 5.0:
-            rectify = math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
-            spread = math.sqrt(1 - b2**t) / (xp.sqrt(v) + group["eps"])
-            w += -1.0 * (corrected * lr * spread * rectify)
-        else:
-            w += -1.0 * (corrected * lr)
+        for t, xp, rows in self.rows(dense, ("exp_avg", "exp_avg_sq")):
+            size = lr / (1 - b1**t)
+            rho = limit - 2 * t * b2**t / (1 - b2**t)
+            if rho > 5.0:
+                rectified = (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
+                size *= math.sqrt(rectified * (1 - b2**t))
+            radam[xp](
+                rows, size, b1, b2, rho > 5.0, group["eps"], 0 if apart else decay,
+                1 - lr * decay if apart else 1, sign(group),
+            )  # fmt: skip

@@ -1,8 +1,9 @@
 """Methods that scale every weight's step by the size of its past gradients, before Adam."""
 
 from ..backend import array_module
+from ..kernels.optimizers import adadelta, adagrad, rmsprop
 from ..op import wrap
-from .optimizer import Optimizer, as_number, check_at_least, count, counter, zeros_like
+from .optimizer import Optimizer, as_number, check_at_least, count, counter, sign
 
 
 class Adagrad(Optimizer):
@@ -28,15 +29,11 @@ class Adagrad(Optimizer):
                 start = array_module(p.array).full_like(p.array, initial_accumulator_value)
                 self.state[p] = {"step": counter(), "sum": wrap(start)}
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        t = count(state)
-        w, s = p.array, state["sum"].array
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
-        lr = as_number(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
-        s += g * g
-        w += -lr * (g / (xp.sqrt(s) + group["eps"]))
+    def update_all(self, group, dense):
+        lr, slower = as_number(group["lr"]), group["lr_decay"]
+        for t, xp, rows in self.rows(dense, ("sum",)):
+            size = lr / (1 + (t - 1) * slower)
+            adagrad[xp](rows, size, group["eps"], group["weight_decay"], sign(group))
 
     def update_rows(self, group, p, g):
         if group["weight_decay"]:
@@ -74,35 +71,18 @@ class RMSprop(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["square_avg"] = zeros_like(p)
-            if group["momentum"]:
-                state["momentum_buffer"] = zeros_like(p)
-            if group["centered"]:
-                state["grad_avg"] = zeros_like(p)
-        count(state)
-        w, s, alpha = p.array, state["square_avg"].array, group["alpha"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
-        s *= alpha
-        s += (1 - alpha) * (g * g)
-        if group["centered"]:
-            m = state["grad_avg"].array
-            m += (1 - alpha) * (g - m)
-            spread = xp.sqrt(s - m * m) + group["eps"]
-        else:
-            spread = xp.sqrt(s) + group["eps"]
-        lr = as_number(group["lr"])
-        if group["momentum"]:
-            v = state["momentum_buffer"].array
-            v *= group["momentum"]
-            v += g / spread
-            w += -lr * v
-        else:
-            w += -lr * (g / spread)
+    def update_all(self, group, dense):
+        momentum, centered = group["momentum"], group["centered"]
+        names = ["square_avg"]
+        if momentum:
+            names.append("momentum_buffer")
+        if centered:
+            names.append("grad_avg")
+        for _, xp, rows in self.rows(dense, names):
+            rmsprop[xp](
+                rows, as_number(group["lr"]), group["alpha"], group["eps"], group["weight_decay"],
+                momentum, centered, sign(group),
+            )  # fmt: skip
 
 
 class Adadelta(Optimizer):
@@ -126,20 +106,9 @@ class Adadelta(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        xp = array_module(p.array)
-        if not state:
-            state["step"] = counter()
-            state["square_avg"] = zeros_like(p)
-            state["acc_delta"] = zeros_like(p)
-        count(state)
-        w, rho, eps = p.array, group["rho"], group["eps"]
-        s, u = state["square_avg"].array, state["acc_delta"].array
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
-        s *= rho
-        s += (1 - rho) * (g * g)
-        d = xp.sqrt(u + eps) / xp.sqrt(s + eps) * g
-        u *= rho
-        u += (1 - rho) * (d * d)
-        w += -as_number(group["lr"]) * d
+    def update_all(self, group, dense):
+        for _, xp, rows in self.rows(dense, ("square_avg", "acc_delta")):
+            adadelta[xp](
+                rows, as_number(group["lr"]), group["rho"], group["eps"], group["weight_decay"],
+                sign(group),
+            )  # fmt: skip

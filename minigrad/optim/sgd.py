@@ -1,8 +1,9 @@
 """Stochastic gradient descent, with momentum and averaging."""
 
 from ..backend import array_module
+from ..kernels.optimizers import sgd
 from ..op import wrap
-from .optimizer import Optimizer, as_number, check_at_least, count, counter, zeros_like
+from .optimizer import Optimizer, Rows, as_number, check_at_least, count, counter, sign, zeros_like
 
 
 class SGD(Optimizer):
@@ -28,21 +29,25 @@ class SGD(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def update(self, group, p, g, state):
-        w = p.array
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * w
+    def update_all(self, group, dense):
         momentum = group["momentum"]
-        if momentum:
+        rows = Rows()
+        for p, g in dense:
+            if not momentum:
+                rows.add(2, p.array, g)
+                continue
+            state = self.state[p]
             buffer = state.get("momentum_buffer")
-            if buffer is None:
-                state["momentum_buffer"] = buffer = wrap(array_module(w).array(g))
-            else:
-                v = buffer.array
-                v *= momentum
-                v += g if group["dampening"] == 0 else (1 - group["dampening"]) * g
-            g = g + momentum * buffer.array if group["nesterov"] else buffer.array
-        w -= as_number(group["lr"]) * g
+            t = 1 if buffer is None else 2
+            if t == 1:
+                state["momentum_buffer"] = buffer = zeros_like(p)
+            rows.add(t, p.array, g, buffer.array)
+        for t, xp, some in rows.runs():
+            keep = 1 if t == 1 else 1 - group["dampening"]
+            sgd[xp](
+                some, as_number(group["lr"]), momentum, keep, group["weight_decay"],
+                group["nesterov"], sign(group),
+            )  # fmt: skip
 
     def update_rows(self, group, p, g):
         if group["momentum"] or group["weight_decay"]:
