@@ -71,13 +71,12 @@ def _prepared(row):
     The parameter and its state must lie in memory in the same gapless order, for they are changed
     in place; the gradient is copied into that order where it has another.
     """
-    w, g = row[:2]
-    if not isinstance(g, numpy.ndarray):
+    if not isinstance(row[-1], numpy.ndarray):
         return None
-    if not w.flags.c_contiguous:
+    if not row[0].flags.c_contiguous:
         row = [x.T for x in row]
-        w, g = row[:2]
-    row = (w, numpy.array(g, w.dtype, order="C"), *row[2:])
+    if len(row) > 1:
+        row = (row[0], numpy.array(row[1], order="C"), *row[2:])
     try:
         return row, [address(x) for x in row]
     except (TypeError, ValueError, BufferError):
@@ -85,7 +84,8 @@ def _prepared(row):
 
 
 def table(rows):
-    """({dtype: (table, number of parts, of numbers)}, rows that no loop can do, arrays to keep alive).
+    """([(table, number of parts, of numbers, an array of the dtype)], rows that no loop can do, and
+    arrays to keep alive as long as the table is in use).
 
     A table has a line a row: number of the first part, size, addresses; the last line ends the parts.
     """
@@ -120,11 +120,17 @@ def table(rows):
             lines[1] += size
             continue
         left.append(row)
-    tables = {}
+    tables = []
     for dtype, (parts, size, lines) in found.items():
         lines += (parts, *[0] * (WIDTH + 1))
-        tables[dtype] = numpy.array(lines, numpy.int64).reshape(-1, WIDTH + 2), parts, size
+        lines = numpy.array(lines, numpy.int64).reshape(-1, WIDTH + 2)
+        tables.append((lines, parts, size, _LIKE[dtype]))
     return tables, left, kept
+
+
+def grain(parts, size):
+    """How many of so many parts, of `size` numbers in all, are worth a thread of their own."""
+    return max(1, parts * ALONE // size)
 
 
 def run(loop, rows, numbers):
@@ -132,9 +138,8 @@ def run(loop, rows, numbers):
     if len({id(row[0]) for row in rows}) < len(rows):  # one after the other then
         return [left for row in rows for left in run(loop, [row], numbers)]
     tables, left, kept = table(rows)
-    for dtype, (lines, parts, size) in tables.items():
-        like = _LIKE[dtype]
-        given = tuple(map(dtype.type, numbers))
-        share(loop, parts, lines, like, given, grain=max(1, parts * ALONE // size))
+    for lines, parts, size, like in tables:
+        given = tuple(map(like.dtype.type, numbers))
+        share(loop, parts, lines, like, given, grain=grain(parts, size))
     del kept  # until here the table knew them by their addresses
     return left

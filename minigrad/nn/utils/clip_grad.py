@@ -4,15 +4,33 @@ import warnings
 from collections.abc import Iterable
 from types import GeneratorType
 
+from ...backend import array_module
 from ...engine import no_grad
+from ...kernels import clip
+from ...op import wrap
 from ...ops.creation import tensor
 from ...ops.linalg import vector_norm
 from ...ops.shape import stack
+from ...sparse import RowSparse
 from ...tensor import Tensor
 
 
 def _as_list(tensors) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _plain(tensors):
+    """True if all are dense, of one dtype that kernels know, and neither views nor in a graph."""
+    like = tensors[0].array
+    if type(like) is RowSparse or like.dtype.kind != "f" or like.dtype.itemsize < 4:
+        return False
+    return all(
+        type(t.array) is type(like)
+        and t.array.dtype == like.dtype
+        and t._base is None
+        and not t._requires_grad
+        for t in tensors
+    )
 
 
 @no_grad()
@@ -30,8 +48,12 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return tensor(0.0)
-    norms = [vector_norm(t, norm_type).to(tensors[0].device) for t in tensors]
-    total = vector_norm(stack(norms), norm_type)
+    if norm_type == 2.0 and _plain(tensors):
+        arrays = [t.array for t in tensors]
+        total = wrap(clip.total_norm[array_module(arrays[0])](arrays))
+    else:
+        norms = [vector_norm(t, norm_type).to(tensors[0].device) for t in tensors]
+        total = vector_norm(stack(norms), norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
@@ -53,8 +75,13 @@ def clip_grads_with_norm_(
     if not grads:
         return
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-    for grad in grads:
-        grad.mul_(factor.to(grad.device))
+    if _plain(grads):
+        clip.scale_all[array_module(grads[0].array)]([grad.array for grad in grads], factor.item())
+        for grad in grads:
+            grad.bump()
+    else:
+        for grad in grads:
+            grad.mul_(factor.to(grad.device))
 
 
 def clip_grad_norm_(
