@@ -113,6 +113,7 @@ class Op:
         self.rules = {}
         self.joint = None
         self.composite = None
+        self.outputs = None
         self.plans = {}
         self.make_samples = None
         self.make_errors = None
@@ -140,14 +141,15 @@ class Op:
             self.rules[input_name] = (rule, needs)
         self.plans.clear()
 
-    def fused(self, rule, composite):
+    def fused(self, rule, composite, outputs=None):
         """Give one rule for all inputs together, and the same function in plain ops.
 
         rule(g, out, wanted, *inputs, **options) -> a gradient per input, arrays; `wanted` says which
         are needed, the others may be None. composite(*inputs, **options) is differentiated instead
         wherever the gradient itself is to have a gradient, and is what the op is tested against.
+        outputs: how many of the outputs carry gradients; those after them only help the rule.
         """
-        self.joint, self.composite = rule, composite
+        self.joint, self.composite, self.outputs = rule, composite, outputs
         self.rules = dict.fromkeys(self.inputs[: self.arity])
         self.plans.clear()
 
@@ -240,7 +242,7 @@ class Op:
                 tuple(result._version for result in results),
                 tuple((out.shape, out.dtype) for out in outs),
             )
-            for i, result in enumerate(results):
+            for i, result in enumerate(results[: self.outputs]):
                 if result.array.dtype.kind in "fV":
                     result._requires_grad = True
                     result._node = node
@@ -465,7 +467,7 @@ class OpNode(Node):
             for i in asked:  # a node for each, for the same tensor may be two inputs
                 inputs[i] = knot.cast(inputs[i], dtype=inputs[i].array.dtype)
             out = op.composite(*inputs, **options)
-        outs, seeds = (out, g) if type(out) is tuple else ((out,), (g,))
+        outs, seeds = (out[: op.outputs], g) if type(out) is tuple else ((out,), (g,))
         recorded = [k for k, one in enumerate(outs) if one._requires_grad]
         found = run_backward(
             [outs[k] for k in recorded],

@@ -641,6 +641,16 @@ LOSSES = [
         (x(4, 5), numpy.array([0, 2, 4, 1])),
     ),
     ("CrossEntropyLoss", {}, (x(4, 5), PROBABILITIES)),
+    (
+        "LinearCrossEntropyLoss",
+        {"in_features": 5, "num_classes": 7, "bias": True, "label_smoothing": 0.1},
+        (x(4, 5), ints(7, 4)),
+    ),
+    (
+        "LinearCrossEntropyLoss",
+        {"in_features": 5, "num_classes": 3, "out_features": (2,)},
+        (x(4, 5), ints(3, 4, 2)),
+    ),
     ("CrossEntropyLoss", {}, (x(5), numpy.array(3))),
     ("NLLLoss", {}, (LOG_PROBABILITIES, ints(5, 4))),
     ("NLLLoss", {"weight": WEIGHT, "ignore_index": 0}, (x(4, 5, 2), ints(5, 4, 2))),

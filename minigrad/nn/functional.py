@@ -29,7 +29,7 @@ from ..ops.activation import log_softmax as _log_softmax
 from ..ops.activation import relu as _relu
 from ..ops.activation import softmax as _softmax
 from ..ops.attention import attend, scaled_dot_product_attention
-from ..ops.conv import conv1d, conv2d, conv_transpose1d
+from ..ops.conv import conv1d, conv1d_relu_max, conv2d, conv_transpose1d
 from ..ops.creation import zeros
 from ..ops.elementwise import add_arrays, choose, clamp_min, mul
 from ..ops.elementwise import tanh as _tanh
@@ -48,6 +48,7 @@ from ..ops.loss import (
     huber_loss,
     kl_div,
     l1_loss,
+    linear_cross_entropy,
     margin_ranking_loss,
     mse_loss,
     multi_margin_loss,

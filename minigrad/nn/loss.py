@@ -4,12 +4,14 @@ reduction: "mean" over the elements (the default), "sum", or "none" for the loss
 `size_average` and `reduce` are its old names.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 
 from ..tensor import Tensor
 from . import functional as F
 from .distance import PairwiseDistance
+from .linear import Linear
 from .module import Module
 
 
@@ -113,6 +115,61 @@ class CrossEntropyLoss(_WeightedLoss):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
+        )
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """CrossEntropyLoss of a linear layer's output, without ever holding all logits.
+
+    input (B, in_features), target (B) of class numbers. `linear` holds the weight (num_classes,
+    in_features). out_features (d1, ...): for targets (B, d1, ...); then, as for probabilities, the
+    logits are held. `options` is torch's and changes nothing here.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device=None,
+        dtype=None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options=None,
+    ):
+        super().__init__(weight, None, None, reduction)
+        self.in_features = in_features
+        self.num_classes = num_classes
+        self.out_features = tuple(out_features)
+        self.bias = bias
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        rows = num_classes * math.prod(self.out_features)
+        self.linear = Linear(in_features, rows, bias=bias, device=device, dtype=dtype)
+
+    def extra_repr(self) -> str:
+        names = ("in_features", "num_classes", "out_features", "bias", "reduction", "ignore_index")
+        shown = [f"{name}={getattr(self, name)}" for name in names]
+        return ", ".join([*shown, f"label_smoothing={self.label_smoothing}", "options=None"])
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        shape = self.num_classes, *self.out_features
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, self.in_features),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
         )
 
 

@@ -16,16 +16,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..backend import array_module
 from ..kernels import conv1d as kernels
 from ..op import primitive
+from .activation import relu
 from .pad import pad_constant
-from .reduce import reduce_sum
+from .reduce import max_along, reduce_sum
 from .shape import insert_dim, remove_dim
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["conv1d", "conv2d", "conv_transpose1d"]
+__all__ = ["conv1d", "conv1d_relu_max", "conv2d", "conv_transpose1d"]
 
 
 def _channels_last(xp, x, padding):
@@ -188,6 +190,70 @@ correlate.samples(
 )
 
 
+# -- with ReLU and the maximum over time -----------------------------------------------------------
+
+
+@primitive(name="ConvolutionReluMax")
+def convolve_relu_max(xp, x, w, bias, *, stride, padding, dilation):
+    """(max over t of relu(convolve(x, w, bias)) (B, O), the time step where it stands)."""
+    bias = bias if hasattr(bias, "shape") else xp.zeros(w.shape[0], w.dtype)
+    x = _channels_last(xp, x, padding)
+    return kernels.conv1d_relu_max[xp](x, w, bias, *stride, *dilation)
+
+
+def _relu_max_gradients(g, out, wanted, x, w, bias, stride, padding, dilation):
+    """What arrives goes to one window of x and one filter of w each, if it passed the ReLU."""
+    best, where = out
+    g = g[0] * (best > 0)
+    texts, filters = g.nonzero()
+    few = texts, where[texts, filters], filters, g[texts, filters]
+    xp = array_module(x)
+    before = padding[0][0]
+    of_x = of_w = None
+    if wanted[0]:
+        shape = (x.shape[0], x.shape[2] + before + padding[0][1], x.shape[1])
+        of_x = kernels.input_from_few(few, w, shape, *stride, *dilation)
+        of_x = of_x[:, before : before + x.shape[2]].swapaxes(1, 2)
+    if wanted[1]:
+        x = _channels_last(xp, x, padding)
+        of_w = kernels.weight_from_few(few, x, w.shape, *stride, *dilation)
+    return of_x, of_w, g.sum(0)
+
+
+def _relu_max_in_ops(x, w, bias, stride, padding, dilation):
+    out = convolve(x, w, bias, stride=stride, padding=padding, dilation=dilation, groups=1)
+    return (max_along(relu(out), dim=2, keepdim=False)[0],)
+
+
+convolve_relu_max.fused(_relu_max_gradients, _relu_max_in_ops, outputs=1)
+convolve_relu_max.samples(
+    lambda rand: [
+        (rand(2, 3, 7), rand(4, 3, 3), rand(4), {k: _PLAIN[k] for k in _PLAIN if k != "groups"}),
+        (rand(2, 3, 8), rand(4, 3, 2), 0, {k: _FULL[k] for k in _FULL if k != "groups"}),
+    ]
+)
+
+
+def conv1d_relu_max(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1
+) -> Tensor:
+    """max over t of relu(conv1d(input, weight, bias)): input (B, C, L), weight (O, C, K) -> (B, O).
+
+    What a text CNN does with each width of filters (Kim 2014), in one pass: nothing of the size of
+    the convolution is ever stored. Not in torch, where it is `conv1d(...).relu().amax(2)`.
+    """
+    x_shape = input.array.shape
+    if len(x_shape) != 3:
+        raise RuntimeError(f"conv1d_relu_max: expected input (B, C, L), got shape {tuple(x_shape)}")
+    stride, dilation, widths = _checked(
+        "conv1d_relu_max", 1, input, weight, bias, stride, padding, dilation, 1
+    )
+    bias = 0 if bias is None else bias
+    return convolve_relu_max(input, weight, bias, stride=stride, padding=widths, dilation=dilation)[
+        0
+    ]
+
+
 # -- the public functions --------------------------------------------------------------------------
 
 
@@ -224,19 +290,11 @@ def _side_widths(name, padding, kernel, stride, dilation):
     return tuple((p, p) for p in padding)
 
 
-def _convolution(name, n, input, weight, bias, stride, padding, dilation, groups):
+def _checked(name, n, input, weight, bias, stride, padding, dilation, groups):
+    """(stride, dilation, widths of the padding) per dimension, or an error that names the shapes."""
     x_shape, w_shape = input.array.shape, weight.array.shape
     if len(w_shape) != n + 2:
         raise RuntimeError(f"{name}: expected a {n + 2}D weight, got shape {tuple(w_shape)}")
-    if len(x_shape) not in (n + 1, n + 2):
-        raise RuntimeError(
-            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got "
-            f"input of size: {list(x_shape)}"
-        )
-    if len(x_shape) == n + 1:
-        batched = insert_dim(input, dim=0)
-        out = _convolution(name, n, batched, weight, bias, stride, padding, dilation, groups)
-        return remove_dim(out, dim=0)
     stride = _tuple(name, "stride", stride, n)
     dilation = _tuple(name, "dilation", dilation, n)
     if min(stride) < 1 or min(dilation) < 1:
@@ -269,6 +327,23 @@ def _convolution(name, n, input, weight, bias, stride, padding, dilation, groups
                 f"({d * (k - 1) + 1}). Kernel size can't be greater than actual input size (input of "
                 f"shape {list(x_shape)})"
             )
+    return stride, dilation, widths
+
+
+def _convolution(name, n, input, weight, bias, stride, padding, dilation, groups):
+    x_shape = input.array.shape
+    if len(x_shape) not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got "
+            f"input of size: {list(x_shape)}"
+        )
+    if len(x_shape) == n + 1:
+        batched = insert_dim(input, dim=0)
+        out = _convolution(name, n, batched, weight, bias, stride, padding, dilation, groups)
+        return remove_dim(out, dim=0)
+    stride, dilation, widths = _checked(
+        name, n, input, weight, bias, stride, padding, dilation, groups
+    )
     bias = 0 if bias is None else bias
     return convolve(
         input, weight, bias, stride=stride, padding=widths, dilation=dilation, groups=groups

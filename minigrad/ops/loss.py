@@ -1,7 +1,7 @@
 """Losses: how far predictions are from targets, each as its formula.
 
-Most are compositions of other ops. Cross-entropy, where training spends its time, is one op: the
-log-softmax and the choice of the target's entry together, with softmax minus one-hot as its gradient.
+Most are compositions of other ops. Cross-entropy, where training spends its time, is a kernel, alone
+and together with the linear layer before it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from ..backend import array_module
+from ..engine import is_grad_enabled
+from ..kernels import cross_entropy as kernels
 from ..op import Variable, primitive, wrap
 from .activation import log_of_sigmoid, log_softmax, log_softmax_along, relu
 from .elementwise import abs as absolute
@@ -27,10 +29,10 @@ from .elementwise import (
     sub_arrays,
 )
 from .index import gather_along, scatter_add_along
-from .linalg import euclidean_norm, vector_norm
+from .linalg import euclidean_norm, matmul, vector_norm
 from .pad import crop, pad_constant
 from .reduce import expand_to, mean, reduce_logsumexp, reduce_sum, restore, sum, take_along
-from .shape import broadcast_tensors, expand, join_along, reshape, select_at, unsqueeze
+from .shape import broadcast_tensors, expand, join_along, reshape, select_at, transpose, unsqueeze
 from .special import xlogy
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
     "cosine_similarity", "cross_entropy", "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss",
-    "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
-    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "pairwise_distance",
+    "huber_loss", "kl_div", "l1_loss", "linear_cross_entropy", "margin_ranking_loss", "mse_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "pairwise_distance",
     "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
 ]  # fmt: skip
@@ -73,18 +75,18 @@ def _reduce(losses, reduction):
 
 @primitive(name="NllLoss")
 def softmax_cross_entropy(xp, logits, *, target, weight, smoothing, ignore_index, reduction):
-    """Cross-entropy of logits (N, C) with classes (N).
+    """Cross-entropy of logits (N, C) with classes (N), and what its gradient needs: log sum e^x (N).
 
     Per row: -(1 - s) w_t log p_t - s/C sum_c w_c log p_c, p = softmax(logits), s the smoothing;
-    "mean" divides by the sum of w_t over rows that are not ignored.
+    "mean" divides by the sum of w_t over rows that are not ignored. See kernels/cross_entropy.py.
     """
-    losses, _, _ = _cross_entropy_parts(xp, logits, target, weight, smoothing, ignore_index)
+    losses, total = kernels.cross_entropy[xp](logits, target, weight, smoothing, ignore_index)
     if reduction == "none":
-        return losses
-    total = losses.sum()
+        return losses, total
+    loss = losses.sum()
     if reduction == "mean":
-        total = total / _total_weight(xp, target, weight, ignore_index, logits.dtype)
-    return total
+        loss = loss / _total_weight(xp, target, weight, ignore_index, logits.dtype)
+    return loss, total
 
 
 def _total_weight(xp, target, weight, ignore_index, dtype):
@@ -94,72 +96,34 @@ def _total_weight(xp, target, weight, ignore_index, dtype):
     return xp.where(live, weight[xp.where(live, target, 0)], 0).sum(dtype=dtype)
 
 
-def _cross_entropy_parts(xp, logits, target, weight, smoothing, ignore_index):
-    live = target != ignore_index
-    safe = xp.where(live, target, 0)
-    shifted = logits - logits.max(1, keepdims=True)
-    log_norm = xp.log(xp.exp(shifted).sum(1))
-    picked = xp.take_along_axis(shifted, safe[:, None], 1)[:, 0] - log_norm
-    scale = 1 if weight is None else weight[safe]
-    losses = -scale * picked
-    if smoothing:
-        log_p = shifted - log_norm[:, None]
-        spread = -(log_p if weight is None else log_p * weight).sum(1) / logits.shape[1]
-        losses = (1 - smoothing) * losses + smoothing * spread
-    return xp.where(live, losses, xp.zeros((), losses.dtype)), live, safe
-
-
-def _cross_entropy_gradient(g, logits, target, weight, smoothing, ignore_index, reduction):
-    """softmax times the row's total weight, minus the weights of the classes it should have."""
-    array = getattr(logits, "array", logits)
-    xp = array_module(array)
-    wanted, total = _row_weights(xp, array, target, weight, smoothing, ignore_index, reduction)
-    if reduction == "none":
-        g = restore(g, shape=(len(target), 1))
-    probabilities = exp(log_softmax_along(logits, dim=1))
-    if wanted.ndim == 1:  # one class a row
-        column = xp.where(target != ignore_index, target, 0)[:, None]
-        return g * subtract_at(probabilities * total, index=column, amount=wanted[:, None])
-    return g * (probabilities * total - wanted)
-
-
-@primitive(name="Sub")
-def subtract_at(xp, x, *, index, amount):
-    """x with `amount` subtracted at one place of each row."""
-    out = x.copy()
-    xp.put_along_axis(out, index, xp.take_along_axis(x, index, 1) - amount, 1)
-    return out
-
-
-subtract_at.vjp(x=lambda g: g)
-subtract_at.samples(
-    lambda rand: [(rand(3, 4), {"index": rand.ints(4, 3, 1), "amount": rand(3, 1)})]
-)
-
-
-def _row_weights(xp, logits, target, weight, smoothing, ignore_index, reduction):
-    """The weights of the classes of each row (N) or (N, C), and their sum (N, 1)."""
-    live = target != ignore_index
-    safe = xp.where(live, target, 0)
-    scale = xp.ones(len(target), logits.dtype) if weight is None else weight[safe]
-    scale = xp.where(live, scale, 0).astype(logits.dtype)
+def _cross_entropy_gradient(
+    g, out, wanted, logits, target, weight, smoothing, ignore_index, reduction
+):
+    xp = array_module(logits)
+    scale = g[0]
     if reduction == "mean":
-        scale_by = 1 / _total_weight(xp, target, weight, ignore_index, logits.dtype)
-    else:
-        scale_by = logits.dtype.type(1)
-    wanted = scale * scale_by
-    if not smoothing:
-        return wanted, wanted[:, None]
-    classes = logits.shape[1]
-    each = xp.ones(classes, logits.dtype) if weight is None else weight
-    full = (live[:, None] * each * (scale_by * smoothing / classes)).astype(logits.dtype)
-    column = safe[:, None]
-    at_target = xp.take_along_axis(full, column, 1) + (wanted * (1 - smoothing))[:, None]
-    xp.put_along_axis(full, column, at_target, 1)
-    return full, full.sum(1, keepdims=True)
+        scale = scale / _total_weight(xp, target, weight, ignore_index, logits.dtype)
+    scale = xp.broadcast_to(xp.asarray(scale, logits.dtype), target.shape)
+    options = target, weight, smoothing, ignore_index
+    return (kernels.cross_entropy_backward[xp](scale, logits, out[1], *options),)
 
 
-softmax_cross_entropy.vjp(logits=_cross_entropy_gradient)
+def _cross_entropy_in_ops(logits, target, weight, smoothing, ignore_index, reduction):
+    """-sum_c q_c log p_c, with a weight q for every class of every row."""
+    xp = array_module(logits.array)
+    live = target != ignore_index
+    classes = logits.array.shape[1]
+    each = xp.ones(classes, logits.array.dtype) if weight is None else weight
+    q = live[:, None] * each * (smoothing / classes)
+    rows, own = xp.arange(len(target)), xp.where(live, target, 0)
+    q[rows, own] += live * each[own] * (1 - smoothing)
+    if reduction == "mean":
+        q = q / _total_weight(xp, target, weight, ignore_index, q.dtype)
+    dims = (1,) if reduction == "none" else (0, 1)
+    return (-reduce_sum(log_softmax_along(logits, dim=1) * wrap(q), dim=dims),)
+
+
+softmax_cross_entropy.fused(_cross_entropy_gradient, _cross_entropy_in_ops, outputs=1)
 softmax_cross_entropy.samples(
     lambda rand: [
         (
@@ -182,6 +146,132 @@ softmax_cross_entropy.samples(
         for reduction in ("sum", "none")
     ]
 )  # fmt: skip
+
+
+@primitive(name="LinearCrossEntropy")
+def linear_softmax_cross_entropy(
+    xp, h, w, bias, *, target, weight, smoothing, ignore_index, reduction, gradients
+):
+    """`softmax_cross_entropy` of logits h w^T + bias, which never exist all at once.
+
+    gradients: those of the loss are computed here, along with it, while the logits are at hand; with
+    reduction "none", whose loss has no gradient before g is known, backward computes all again.
+    """
+    options = target, weight, smoothing, ignore_index
+    scale = xp.ones(len(target), h.dtype)
+    if reduction == "mean":
+        scale /= _total_weight(xp, target, weight, ignore_index, h.dtype)
+    bias = bias if hasattr(bias, "shape") else None
+    now = gradients and reduction != "none"
+    losses, *grads = kernels.linear_cross_entropy[xp](h, w, bias, *options, scale, now)
+    loss = losses if reduction == "none" else (losses * scale).sum()
+    return loss, *(xp.zeros(0, h.dtype) if x is None else x for x in grads)
+
+
+def _linear_cross_entropy_gradients(
+    g, out, wanted, h, w, bias, target, weight, smoothing, ignore_index, reduction, gradients
+):
+    if reduction == "none":
+        options = target, weight, smoothing, ignore_index
+        bias = bias if hasattr(bias, "shape") else None
+        xp = array_module(h)
+        return kernels.linear_cross_entropy[xp](h, w, bias, *options, g[0], True)[1:]
+    return [x if g[0] == 1 else x * g[0] for x in out[1:]]
+
+
+def _linear_cross_entropy_in_ops(
+    h, w, bias, target, weight, smoothing, ignore_index, reduction, gradients
+):
+    logits = add_arrays(matmul(h, transpose(w, 0, 1)), bias)
+    return _cross_entropy_in_ops(logits, target, weight, smoothing, ignore_index, reduction)
+
+
+linear_softmax_cross_entropy.fused(
+    _linear_cross_entropy_gradients, _linear_cross_entropy_in_ops, outputs=1
+)
+linear_softmax_cross_entropy.samples(
+    lambda rand: [
+        (
+            rand(5, 3), rand(4, 3), bias,
+            {
+                "target": rand.ints(4, 5), "weight": rand(4, low=0.5, high=2), "smoothing": 0.1,
+                "ignore_index": 1, "reduction": reduction, "gradients": True,
+            },
+        )
+        for reduction, bias in (("mean", rand(4)), ("sum", 0), ("none", rand(4)))
+    ]
+)  # fmt: skip
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options=None,
+) -> Tensor:
+    """cross_entropy(linear(input, linear_weight, linear_bias), target), some rows at a time.
+
+    input (N, D) or (D), linear_weight (C, D), target (N) or () of classes -> as cross_entropy. The
+    logits (N, C) of a large vocabulary never exist at once, nor do their gradients: those of the
+    input and the weight are computed along with the loss. `options` is torch's and changes nothing:
+    this is always so, and derivatives of any order are right. Weights of more dimensions and targets
+    that are probabilities go through the logits.
+    """
+    ignored = -100 if ignore_index is None else ignore_index
+    plain = linear_weight.array.ndim == 2 and target.array.dtype.kind in "iu"
+    if not plain or input.array.ndim not in (1, 2):
+        flat = reshape(linear_weight, (-1, linear_weight.array.shape[-1]))
+        logits = matmul(input, transpose(flat, 0, 1))
+        if linear_bias is not None:
+            logits = logits + reshape(linear_bias, (-1,))
+        logits = reshape(logits, (*input.array.shape[:-1], *linear_weight.array.shape[:-1]))
+        return cross_entropy(
+            logits, target, weight, None, ignored, None, reduction, label_smoothing
+        )
+    reduction = _reduction("linear_cross_entropy", reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    h, w = input.array, linear_weight.array
+    if h.shape[-1] != w.shape[1] or h.dtype != w.dtype:
+        raise RuntimeError(
+            f"linear_cross_entropy: expected {w.shape[1]} input features of {linear_weight.dtype}, "
+            f"got input of shape {tuple(h.shape)}, {input.dtype}"
+        )
+    if linear_bias is not None and linear_bias.array.shape != w.shape[:1]:
+        raise RuntimeError(
+            f"linear_cross_entropy: expected a bias of shape {tuple(w.shape[:1])}, got "
+            f"{tuple(linear_bias.array.shape)}"
+        )
+    if target.array.shape != h.shape[:-1]:
+        raise ValueError(
+            f"linear_cross_entropy: Expected input batch_size {tuple(h.shape[:-1])} to match target "
+            f"batch_size {tuple(target.array.shape)}"
+        )
+    check_labels("linear_cross_entropy", target.array, len(w), ignored)
+    if weight is not None and weight.array.shape != w.shape[:1]:
+        raise RuntimeError(
+            f"linear_cross_entropy: weight tensor should be defined either for all {len(w)} classes "
+            f"or no classes but got weight tensor of shape: {list(weight.array.shape)}"
+        )
+    inputs = input, linear_weight, linear_bias
+    losses = linear_softmax_cross_entropy(
+        reshape(input, (-1, w.shape[1])),
+        linear_weight,
+        0 if linear_bias is None else linear_bias,
+        target=target.array.reshape(-1),
+        weight=None if weight is None else weight.array.astype(h.dtype, copy=False),
+        smoothing=label_smoothing,
+        ignore_index=ignored,
+        reduction=reduction,
+        gradients=is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs),
+    )[0]
+    return reshape(losses, target.array.shape) if reduction == "none" else losses
 
 
 def check_labels(name, target, classes, ignore_index):
@@ -250,7 +340,7 @@ def cross_entropy(
     rows, classes, shape = _classes_last("cross_entropy", input, target)
     _check_class_target("cross_entropy", target)
     check_labels("cross_entropy", target.array, rows.array.shape[1], ignore_index)
-    losses = softmax_cross_entropy(
+    losses, _ = softmax_cross_entropy(
         rows,
         target=classes,
         weight=None if weight is None else weight.array.astype(rows.array.dtype, copy=False),
