@@ -62,7 +62,7 @@ from ..ops.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from ..ops.norm import divide_by_rms, standardise
+from ..ops.norm import normalise, standardise
 from ..ops.pad import pad
 from ..ops.pool import (
     adaptive_avg_pool1d,
@@ -458,8 +458,8 @@ def layer_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) over the last dimensions, times weight plus bias.  Ba et al. 2016."""
     dim = _last_dims("layer_norm", input, normalized_shape, weight, bias)
-    out, _, _ = standardise(input, dim=dim, eps=eps)
-    return _scale_and_shift(out, weight, bias)
+    weight, bias = (0 if x is None else x for x in (weight, bias))
+    return normalise(input, weight, bias, ndim=len(dim), eps=eps)
 
 
 def rms_norm(
@@ -469,8 +469,8 @@ def rms_norm(
     dim = _last_dims("rms_norm", input, normalized_shape, weight)
     if eps is None:
         eps = float(array_module(input.array).finfo(input.array.dtype).eps)
-    out = divide_by_rms(input, dim=dim, eps=eps)
-    return out if weight is None else mul(out, weight)
+    weight = 0 if weight is None else weight
+    return normalise(input, weight, 0, ndim=len(dim), eps=eps, centred=False)
 
 
 def group_norm(
@@ -487,8 +487,8 @@ def group_norm(
             "group_norm: Expected number of channels in input to be divisible by num_groups, but got "
             f"input of shape {list(shape)} and num_groups={num_groups}"
         )
-    grouped = reshape(input, (shape[0], num_groups, -1))
-    out, _, _ = standardise(grouped, dim=(2,), eps=eps)
+    grouped = reshape(input, (shape[0], num_groups, math.prod(shape[1:]) // num_groups))
+    out = normalise(grouped, 0, 0, ndim=1, eps=eps)
     per_channel = (1, -1, *[1] * (len(shape) - 2))
     return _scale_and_shift(
         reshape(out, shape),

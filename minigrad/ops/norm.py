@@ -6,8 +6,10 @@ dx = r (g - mean(g) - y mean(g y)), because m and r depend on every x.
 
 import math
 
+from ..backend import array_module
+from ..kernels.norm import normalise_rows, normalise_rows_backward
 from ..op import primitive
-from .elementwise import rsqrt, square
+from .elementwise import add_arrays, mul, rsqrt, square
 from .reduce import reduce_mean
 
 __all__ = []
@@ -66,5 +68,56 @@ divide_by_rms.samples(
     lambda rand: [
         (rand(3, 4), {"dim": (1,), "eps": 1e-5}),
         (rand(2, 3, 4), {"dim": (1, 2), "eps": 0.1}),
+    ]
+)
+
+
+@primitive(name="NativeLayerNorm")
+def normalise(xp, x, weight, bias, *, ndim, eps, centred=True):
+    """x, its last `ndim` dimensions standardised (or, not centred, divided by rms) * weight + bias.
+
+    weight and bias have the shape of those dimensions, or are the number 0 where there are none.
+    """
+    n = math.prod(x.shape[x.ndim - ndim :])
+    weight, bias = (v.reshape(-1) if hasattr(v, "shape") else 0 for v in (weight, bias))
+    y = normalise_rows[xp](x.reshape(-1, n) if n else x.reshape(0, 0), weight, bias, eps, centred)
+    return y.reshape(x.shape)
+
+
+def _normalise_gradients(g, out, wanted, x, weight, bias, *, ndim, eps, centred):
+    rows, shape = x.shape[: x.ndim - ndim], x.shape[x.ndim - ndim :]
+    n = math.prod(shape)
+    if not n:
+        zeros = g.sum(tuple(range(len(rows))))
+        return g, zeros, zeros
+    flat = weight.reshape(-1) if hasattr(weight, "shape") else 0
+    backward = normalise_rows_backward[array_module(x)]
+    summed = wanted[1] or wanted[2]
+    dx, dw, db = backward(g.reshape(-1, n), x.reshape(-1, n), flat, eps, centred, summed)
+    if not summed:
+        return dx.reshape(x.shape), None, None
+    return dx.reshape(x.shape), dw.reshape(shape), db.reshape(shape)
+
+
+def _normalise_composite(x, weight, bias, *, ndim, eps, centred):
+    dim = tuple(range(len(x.shape) - ndim, len(x.shape)))
+    if centred:
+        out, _, _ = standardise(x, dim=dim, eps=eps)
+    else:
+        out = divide_by_rms(x, dim=dim, eps=eps)
+    if hasattr(weight, "shape"):
+        out = mul(out, weight)
+    return add_arrays(out, bias) if hasattr(bias, "shape") else out
+
+
+normalise.fused(_normalise_gradients, _normalise_composite)
+normalise.samples(
+    lambda rand: [
+        (rand(3, 4), rand(4), rand(4), {"ndim": 1, "eps": 1e-5}),
+        (rand(2, 3, 4), rand(3, 4), 0, {"ndim": 2, "eps": 0.1}),
+        (rand(2, 2, 5), 0, 0, {"ndim": 1, "eps": 1e-3}),
+        (rand(3, 2), 0, rand(2), {"ndim": 1, "eps": 0.1}),
+        (rand(2, 3, 4), rand(4), 0, {"ndim": 1, "eps": 1e-5, "centred": False}),
+        (rand(0, 4), rand(4), rand(4), {"ndim": 1, "eps": 1e-5}),
     ]
 )
