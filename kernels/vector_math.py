@@ -104,8 +104,8 @@ def tanh_float64(x):
 
 @inlined
 def sigmoid_float64(x):
-    """1 / (1 + e^-x), by tanh: no overflow in either tail."""
-    return 0.5 * (libm_tanh(0.5 * x) + 1.0)
+    """1 / (1 + e^-x); for very negative x, e^-x overflows to inf, and 1 / inf = 0 is right."""
+    return 1.0 / (1.0 + libm_exp(-x))
 
 
 @inlined

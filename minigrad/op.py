@@ -145,7 +145,7 @@ class Op:
         """Give one rule for all inputs together, and the same function in plain ops.
 
         rule(g, out, wanted, *inputs, **options) -> a gradient per input, arrays; `wanted` says which
-        are needed, the others may be None. composite(*inputs, **options) is differentiated instead
+        are needed, the others may be None. Without a rule the composite is differentiated. composite(*inputs, **options) is differentiated instead
         wherever the gradient itself is to have a gradient, and is what the op is tested against.
         outputs: how many of the outputs carry gradients; those after them only help the rule.
         """
@@ -384,11 +384,11 @@ class Plan:
             i for i in tracked if op.inputs[min(i, len(op.inputs) - 1)] in op.rules
         )
         self.edge_of = {i: k for k, i in enumerate(self.tracked)}
-        if op.joint is not None:
+        if op.composite is not None:
             sources.append(("out", None))
             sources.extend(("input", i) for i in range(len(op.inputs)))
             sources.extend(("option", name) for name in op.defaults)
-            self.steps.append(op.joint)
+            self.steps.append(op.composite)
             return
         names = []
         for i in self.tracked:
@@ -433,8 +433,9 @@ class OpNode(Node):
         if len(grads) == 1:
             g = grads[0]
         else:
-            g = tuple(self._zeros(i, grads, create_graph) for i in range(len(grads)))
-        if self.op.joint is not None:
+            which = range(len(grads))[: self.op.outputs]
+            g = tuple(self._zeros(i, grads, create_graph) for i in which)
+        if self.op.composite is not None:
             return self._backward_together(g, saved, create_graph, wanted)
         results = []
         for (rule, positions, fixed), edge in zip(plan.steps, self.edges, strict=False):
@@ -459,21 +460,25 @@ class OpNode(Node):
         needed = [False] * count
         for i, edge in zip(plan.tracked, self.edges, strict=True):
             needed[i] = wanted is None or not _unwanted(edge, wanted)
-        if not create_graph:
+        if op.joint is not None and not create_graph:
             every = op.joint(g, saved[0], needed, *inputs, **options)
             return [every[i] for i in plan.tracked]
         asked = [i for i in plan.tracked if needed[i]]
         with enable_grad():
-            for i in asked:  # a node for each, for the same tensor may be two inputs
-                inputs[i] = knot.cast(inputs[i], dtype=inputs[i].array.dtype)
+            for i in asked:  # a place of its own for each, for one tensor may be two inputs
+                if create_graph:
+                    inputs[i] = knot.cast(inputs[i], dtype=inputs[i].array.dtype)
+                else:
+                    inputs[i] = wrap(inputs[i])
+                    inputs[i]._requires_grad = True
             out = op.composite(*inputs, **options)
         outs, seeds = (out[: op.outputs], g) if type(out) is tuple else ((out,), (g,))
         recorded = [k for k, one in enumerate(outs) if one._requires_grad]
         found = run_backward(
             [outs[k] for k in recorded],
             [seeds[k] for k in recorded],
-            create_graph=True,
-            retain_graph=True,
+            create_graph=create_graph,
+            retain_graph=create_graph,
             inputs=[inputs[i] for i in asked],
             accumulate=False,
         )

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..dtypes import to_numpy
+from ..kernels import activations as kernels
 from ..op import primitive
 from .axes import one_axis
 from .elementwise import choose, exp, tanh
@@ -25,10 +26,17 @@ __all__ = ["log_softmax", "prelu", "relu", "softmax"]
 @primitive(cast="promote")
 def relu(xp, x):
     """max(x, 0); its derivative is 1 where x > 0, else 0."""
-    return xp.maximum(x, 0)
+    return kernels.relu[xp](x)
 
 
-relu.vjp(x=lambda g, out: g * (out > 0))
+@primitive(name="ReluBackward")
+def relu_gradient(xp, g, y):
+    """g where y > 0, else 0."""
+    return kernels.relu_gradient[xp](g, y)
+
+
+relu.vjp(x=lambda g, out: relu_gradient(g, out))
+relu_gradient.vjp(g=lambda gg, y: relu_gradient(gg, y))
 
 
 @primitive(name="LeakyRelu")
@@ -135,50 +143,70 @@ def _sigmoid(xp, x):
 @primitive(name="Silu")
 def swish(xp, x):
     """x sigmoid(x)."""
-    return x * _sigmoid(xp, x)
+    return kernels.silu[xp](x)
 
 
-def _swish_gradient(g, x):
+@primitive(name="SiluBackward")
+def swish_gradient(xp, g, x):
+    """g s (1 + x (1 - s)), s = sigmoid(x)."""
+    return kernels.silu_gradient[xp](g, x)
+
+
+def _swish_gradient_in_ops(g, x):
     s = 0.5 * (tanh(0.5 * x) + 1)
     return g * s * (1 + x * (1 - s))
 
 
-swish.vjp(x=_swish_gradient)
-swish.samples(lambda rand: [(rand(3, 4),), (rand(),)])
+swish.vjp(x=lambda g, x: swish_gradient(g, x))
+swish_gradient.fused(None, _swish_gradient_in_ops)
 
 
 @primitive(name="Gelu")
 def gelu_exact(xp, x):
     """x Phi(x), Phi the normal distribution function: x/2 (1 + erf(x / sqrt 2))."""
-    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+    return kernels.gelu[xp](x)
 
 
-gelu_exact.vjp(
-    x=lambda g, x: (
-        g
-        * (
-            0.5 * (1 + erf(x * math.sqrt(0.5)))
-            + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        )
-    )
-)
-gelu_exact.samples(lambda rand: [(rand(3, 4),), (rand(),)])
+@primitive(name="GeluBackward")
+def gelu_exact_gradient(xp, g, x):
+    """g (Phi(x) + x e^(-x^2/2) / sqrt(2 pi))."""
+    return kernels.gelu_gradient[xp](g, x)
+
+
+def _gelu_gradient_in_ops(g, x):
+    density = exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    return g * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * density)
+
+
+gelu_exact.vjp(x=lambda g, x: gelu_exact_gradient(g, x))
+gelu_exact_gradient.fused(None, _gelu_gradient_in_ops)
 
 
 @primitive(name="Gelu")
 def gelu_tanh(xp, x):
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation that GPT-2 uses."""
-    return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    return kernels.gelu_tanh[xp](x)
 
 
-def _gelu_tanh_gradient(g, x):
+@primitive(name="GeluBackward")
+def gelu_tanh_gradient(xp, g, x):
+    """g (1 + t + x (1 - t^2) u') / 2, t = tanh(u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
+    return kernels.gelu_tanh_gradient[xp](g, x)
+
+
+def _gelu_tanh_gradient_in_ops(g, x):
     c = math.sqrt(2 / math.pi)
     t = tanh(c * (x + 0.044715 * x * x * x))
     return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x))
 
 
-gelu_tanh.vjp(x=_gelu_tanh_gradient)
-gelu_tanh.samples(lambda rand: [(rand(3, 4),), (rand(),)])
+gelu_tanh.vjp(x=lambda g, x: gelu_tanh_gradient(g, x))
+gelu_tanh_gradient.fused(None, _gelu_tanh_gradient_in_ops)
+
+for op in (swish, gelu_exact, gelu_tanh):
+    op.samples(lambda rand: [(rand(3, 4),), (rand(),)])
+for op in (relu_gradient, swish_gradient, gelu_exact_gradient, gelu_tanh_gradient):
+    op.samples(lambda rand: [(rand(3, 4), rand(3, 4)), (rand(), rand())])
 
 
 @primitive(name="Softplus")

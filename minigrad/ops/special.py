@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
+from ..kernels import activations as kernels
 from ..op import primitive
 from . import special_values as values
 from .elementwise import choose, cos, exp, log, sign
@@ -45,7 +46,7 @@ def _into(result, out, name):
 @primitive(cast="float")
 def sigmoid(xp, x):
     """1 / (1 + e^-x); its derivative is out (1 - out)."""
-    return values.sigmoid(xp, x)
+    return kernels.sigmoid_of[xp](x)
 
 
 sigmoid.vjp(x=lambda g, out: g * out * (1 - out))
@@ -90,6 +91,8 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
 @primitive(cast="float")
 def erf(xp, x):
     """2 / sqrt(pi) * integral of e^(-t^2) from 0 to x; its derivative is 2 / sqrt(pi) e^(-x^2)."""
+    if x.dtype == "float32":
+        return kernels.erf_of[xp](x)
     return values.erf(xp, x)
 
 
