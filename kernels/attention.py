@@ -84,14 +84,24 @@ def attention(q, k, v, mask, scale, causal, dropout, seed):
 
 def attention_backward(g, out, logs, q, k, v, mask, scale, causal, dropout, seed):
     """(dq, dk, dv) from g, the gradient with respect to out."""
-    wide_k, wide_v = _shared(k, q), _shared(v, q)
-    weights, _ = _weights(q, wide_k, mask, scale, causal)
-    used = _dropped(weights, dropout, seed) if dropout else weights
+    used, ds = _slopes(g, q, k, v, mask, scale, causal, dropout, seed)
     dv = used.swapaxes(-1, -2) @ g
-    weighted = used * (g @ wide_v.swapaxes(-1, -2))
-    ds = (weighted - weights * weighted.sum(-1, keepdims=True)) * scale
-    dq, dk = ds @ wide_k, ds.swapaxes(-1, -2) @ q
+    ds = ds * scale
+    dq, dk = ds @ _shared(k, q), ds.swapaxes(-1, -2) @ q
     return dq, _summed(dk, k), _summed(dv, v)
+
+
+def mask_gradient(g, q, k, v, mask, scale, causal, dropout, seed):
+    """The gradient (B, H, L, S) with respect to a mask of numbers. It is a matrix of that size anyway."""
+    return _slopes(g, q, k, v, mask, scale, causal, dropout, seed)[1]
+
+
+def _slopes(g, q, k, v, mask, scale, causal, dropout, seed):
+    """(the weights that multiplied v, the gradient with respect to scale q k^T + mask)."""
+    weights, _ = _weights(q, _shared(k, q), mask, scale, causal)
+    used = _dropped(weights, dropout, seed) if dropout else weights
+    weighted = used * (g @ _shared(v, q).swapaxes(-1, -2))
+    return used, weighted - weights * weighted.sum(-1, keepdims=True)
 
 
 def _summed(dx, x):
@@ -309,7 +319,11 @@ def _backward(
                     dq[dq_first + i * dq_row : dq_first + i * dq_row + d] = zero
                 for k0 in range(part * keys, every, parts * keys):
                     k_block = k_at + size * k0 * k_row
-                    kt, vt, width = kt_at + size * k0 * d, vt_at + size * k0 * e, min(keys, every - k0)
+                    kt, vt, width = (
+                        kt_at + size * k0 * d,
+                        vt_at + size * k0 * e,
+                        min(keys, every - k0),
+                    )
                     for r0 in range(k0 // rows * rows if causal else 0, queries, rows):
                         m = min(rows, queries - r0)
                         n = min(width, r0 + m - k0) if causal else width
