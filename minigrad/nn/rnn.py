@@ -5,15 +5,19 @@ LSTM's proj_size), D directions (1 or 2), G gates (1 RNN, 3 GRU, 4 LSTM).
 
 Sequences of one batch may differ in length: a PackedSequence holds, time step by time step, the
 rows of those that are still running, the longest first. A padded batch is the special case in
-which all run to the end, so one loop serves both.
+which all run to the end, so the same ops (ops/rnn.py) serve both.
 """
 
 import math
 import numbers
 import warnings
 
+import numpy
+
+from ..engine import is_grad_enabled
 from ..ops.creation import empty, zeros
-from ..ops.shape import cat, split, stack, unbind
+from ..ops.rnn import gru_layer, gru_step, lstm_layer, lstm_step, rnn_layer, rnn_step, run_layer
+from ..ops.shape import cat, stack, unbind
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -22,92 +26,40 @@ from .parameter import Parameter
 from .utils.rnn import PackedSequence
 
 
-def _rnn_step(activation, x_gates, h, w_hh, b_hh):
-    """h' = activation(W_ih x + b_ih + W_hh h + b_hh); x_gates (B, H) is the input's part."""
-    return activation(x_gates + F.linear(h, w_hh, b_hh))
+def _layer(mode, x, sizes, state, weights, reverse, batch_first):
+    """One layer in one direction: outputs and last states; `state` None: zeros.
 
-
-def _gru_step(x_gates, h, w_hh, b_hh):
-    """r = s(x_r + h_r), z = s(x_z + h_z), n = tanh(x_n + r h_n), h' = (1 - z) n + z h.
-
-    Cho et al. 2014, in the variant that multiplies r into W h; x_gates (B, 3 H) in order r, z, n.
-    """
-    x_r, x_z, x_n = x_gates.chunk(3, dim=1)
-    h_r, h_z, h_n = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
-    r = (x_r + h_r).sigmoid()
-    z = (x_z + h_z).sigmoid()
-    n = (x_n + r * h_n).tanh()
-    return n + z * (h - n)
-
-
-def _lstm_step(x_gates, h, c, w_hh, b_hh, w_hr=None):
-    """i, f, o = s(...), g = tanh(...), c' = f c + i g, h' = o tanh(c'), times W_hr if there is one.
-
-    Hochreiter & Schmidhuber 1997, Gers et al. 2000; x_gates (B, 4 H) in order i, f, g, o.
-    """
-    i, f, g, o = (x_gates + F.linear(h, w_hh, b_hh)).chunk(4, dim=1)
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    h = o.sigmoid() * c.tanh()
-    if w_hr is not None:
-        h = F.linear(h, w_hr)
-    return h, c
-
-
-def run_layer(mode, x, sizes, state, weights, reverse):
-    """One layer in one direction over a packed batch.
-
-    x (sum of sizes, I): the rows of step 0, of step 1 and so on; sizes: how many each, never
-    growing. state: (h (B, P),), or (h, c (B, H)) for LSTM. weights: w_ih, w_hh, b_ih, b_hh, w_hr.
-    Returns the outputs (sum of sizes, P) and the state of every sequence after its last step.
+    By the kernels' ops; by the plain loop with proj_size, on a GPU and for mixed dtypes.
     """
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
-    x_gates = F.linear(x, w_ih, b_ih)  # the input's part of all steps in one product
-    if sizes[-1] == sizes[0]:
-        steps = unbind(x_gates.reshape(len(sizes), sizes[0], -1), 0)
+    array = x.array
+    fits = w_hr is None and type(array) is numpy.ndarray and len(array) > 0
+    if state is not None:
+        fits = fits and all(s.array.dtype == array.dtype for s in state)
+    if not fits:
+        if state is None:
+            shapes = [(sizes[0], w_hh.shape[1]), (sizes[0], w_hh.shape[0] // 4)]
+            shapes = shapes if mode == "LSTM" else shapes[:1]
+            state = tuple(zeros(shape, dtype=x.dtype, device=x.device) for shape in shapes)
+        return run_layer(mode, x, sizes, state, weights, reverse, batch_first)
+    biases = (0, 0) if b_ih is None else (b_ih, b_hh)
+    options = {"sizes": sizes, "batch_first": batch_first, "reverse": reverse}
+    if mode == "LSTM":
+        h, c = (0, 0) if state is None else state
+        keep = is_grad_enabled()
+        out, h, c, *_ = lstm_layer(x, h, c, w_ih, w_hh, *biases, **options, keep=keep)
+        return out, (h, c)
+    (h,) = (0,) if state is None else state
+    if mode == "GRU":
+        out, h, _ = gru_layer(x, h, w_ih, w_hh, *biases, **options, keep=is_grad_enabled())
     else:
-        steps = split(x_gates, sizes)
-
-    def step(gates, state):
-        if mode == "LSTM":
-            return _lstm_step(gates, *state, w_hh, b_hh, w_hr)
-        if mode == "GRU":
-            return (_gru_step(gates, *state, w_hh, b_hh),)
-        activation = Tensor.tanh if mode == "RNN_TANH" else F.relu
-        return (_rnn_step(activation, gates, *state, w_hh, b_hh),)
-
-    if reverse:
-        outputs, state = _run_backwards(step, steps, sizes, state)
-    else:
-        outputs, state = _run_forwards(step, steps, sizes, state)
-    return cat(outputs, 0), state
+        out, h = rnn_layer(x, h, w_ih, w_hh, *biases, **options, relu=mode == "RNN_RELU")
+    return out, (h,)
 
 
-def _run_forwards(step, steps, sizes, state):
-    outputs = []
-    ended = []  # the last states of sequences that have ended, the longest last
-    for gates, size in zip(steps, sizes, strict=True):
-        if size < state[0].shape[0]:
-            ended.append(tuple(s[size:] for s in state))
-            state = tuple(s[:size] for s in state)
-        state = step(gates, state)
-        outputs.append(state[0])
-    if ended:
-        ended.append(state)
-        state = tuple(cat(parts, 0) for parts in zip(*reversed(ended), strict=True))
-    return outputs, state
-
-
-def _run_backwards(step, steps, sizes, start):
-    """From the last step to the first; shorter sequences join in, from their start state, later."""
-    outputs = []
-    state = tuple(s[: sizes[-1]] for s in start) if sizes[-1] < sizes[0] else start
-    for gates, size in zip(reversed(steps), reversed(sizes), strict=True):
-        running = state[0].shape[0]
-        if running < size:
-            state = tuple(cat([s, s0[running:size]], 0) for s, s0 in zip(state, start, strict=True))
-        state = step(gates, state)
-        outputs.append(state[0])
-    return outputs[::-1], state
+def _apart(state, count):
+    """The states (B, H) of all layers and directions, from one tensor (count, B, H)."""
+    return (state.squeeze(0),) if count == 1 else unbind(state, 0)
 
 
 class RNNBase(Module):
@@ -268,6 +220,8 @@ class RNNBase(Module):
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, "
                 f"got {input.shape[-1]}"
             )
+        if state is None:
+            return
         for s, (name, size) in zip(state, self._state_sizes(batch), strict=True):
             if tuple(s.shape) != size:
                 raise RuntimeError(f"Expected {name} size {size}, got {list(s.shape)}")
@@ -296,38 +250,43 @@ class RNNBase(Module):
             if not batched:
                 x = x.unsqueeze(1)
                 state = None if state is None else tuple(s.unsqueeze(1) for s in state)
-            elif self.batch_first:
-                x = x.transpose(0, 1)
+                batch_first = False
+            else:
+                batch_first = self.batch_first
+                # the masks of the dropout between layers are drawn in the order (T, B, H)
+                if batch_first and self.training and self.dropout > 0:
+                    x, batch_first = x.transpose(0, 1), False
             sizes = None
-            batch = x.shape[1]
-        if state is None:
-            state = tuple(
-                zeros(size, dtype=x.dtype, device=x.device) for _, size in self._state_sizes(batch)
-            )
-        elif order is not None:
+            batch = x.shape[0 if batch_first else 1]
+        if state is not None and order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         self._check(x, sizes, state, batch)
 
         if packed:
-            output, state = self._run(x, sizes, state)
+            output, state = self._run(x, tuple(sizes), state, False)
             output = PackedSequence(output, *input[1:])
             if order is not None:
                 state = tuple(s.index_select(1, input.unsorted_indices) for s in state)
         else:
-            if x.shape[0] == 0:
+            steps = x.shape[1 if batch_first else 0]
+            if steps == 0:
                 raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-            output, state = self._run(x.reshape(-1, self.input_size), [batch] * x.shape[0], state)
-            output = output.reshape(x.shape[0], batch, -1)
+            rows = x.reshape(-1, self.input_size)
+            output, state = self._run(rows, (batch,) * steps, state, batch_first)
+            output = output.reshape(*x.shape[:2], -1)
             if not batched:
                 output = output.squeeze(1)
                 state = tuple(s.squeeze(1) for s in state)
-            elif self.batch_first:
+            elif self.batch_first and not batch_first:
                 output = output.transpose(0, 1)
         return output, (tuple(state) if self.mode == "LSTM" else state[0])
 
-    def _run(self, x, sizes, state):
+    def _run(self, x, sizes, state, batch_first):
         """All layers, in all directions; the output of one is the input of the next."""
-        starts = list(zip(*(unbind(s, 0) for s in state), strict=True))  # per layer and direction
+        count = self.num_layers * self._directions
+        starts = [None] * count  # per layer and direction
+        if state is not None:
+            starts = list(zip(*(_apart(s, count) for s in state), strict=True))
         ends = []
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout > 0:
@@ -335,12 +294,14 @@ class RNNBase(Module):
             outputs = []
             for direction in range(self._directions):
                 k = layer * self._directions + direction
-                output, end = run_layer(
-                    self.mode, x, sizes, starts[k], self._weights_of(k), direction == 1
+                output, end = _layer(
+                    self.mode, x, sizes, starts[k], self._weights_of(k), direction == 1, batch_first
                 )
                 outputs.append(output)
                 ends.append(end)
             x = outputs[0] if len(outputs) == 1 else cat(outputs, 1)
+        if count == 1:
+            return x, tuple(s.unsqueeze(0) for s in ends[0])
         return x, tuple(stack(parts, 0) for parts in zip(*ends, strict=True))
 
     def _weights_of(self, k):
@@ -582,7 +543,7 @@ class RNNCell(RNNCellBase):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         activation = Tensor.tanh if self.nonlinearity == "tanh" else F.relu
-        return (_rnn_step(activation, x_gates, *state, self.weight_hh, self.bias_hh),)
+        return (rnn_step(activation, x_gates, *state, self.weight_hh, self.bias_hh),)
 
 
 class GRUCell(RNNCellBase):
@@ -597,7 +558,7 @@ class GRUCell(RNNCellBase):
         return self._advance(input, None if hx is None else (hx,), 1)[0]
 
     def _step(self, x_gates, state):
-        return (_gru_step(x_gates, *state, self.weight_hh, self.bias_hh),)
+        return (gru_step(x_gates, *state, self.weight_hh, self.bias_hh),)
 
 
 class LSTMCell(RNNCellBase):
@@ -614,4 +575,4 @@ class LSTMCell(RNNCellBase):
         return self._advance(input, hx, 2)
 
     def _step(self, x_gates, state):
-        return _lstm_step(x_gates, *state, self.weight_hh, self.bias_hh)
+        return lstm_step(x_gates, *state, self.weight_hh, self.bias_hh)

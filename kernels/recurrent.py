@@ -1,0 +1,181 @@
+"""What the recurrent kernels share: who walks through time how, and weights packed for all time steps.
+
+The sequences of a batch know nothing of each other, so each thread takes some of them through all
+time steps, and no thread waits for another before the end. In each step a block of b sequences makes
+
+    [x_t h_{t-1}] (b, I + H)  times  [W_ih W_hh]^T (I + H, G H)
+
+(T steps, B sequences, N rows in all, I inputs, H hidden units, G gates) by `tile`, whose sums stay in
+registers and whose weights were packed once per call. Backward walks the other way, and makes
+d_gates times W_hh, and times W_ih for the gradient of x. The gradients of the weights are products
+over the rows of all steps, made at the end. The numbers of a row depend on no other row, so they are
+the same whatever blocks the batch is cut into.
+
+Steps may have fewer and fewer sequences, as in a PackedSequence: `sizes` says how many. A sequence
+that has ended keeps its state, so the rows of the running state are in the end the last states.
+"""
+
+import functools
+
+import numpy
+
+from .kernel import Late, compiled
+from .matmul import FLOATS, product
+from .threads import get_threads, share
+
+address = Late("blas_call", "address")
+tile = Late("tile", "tile")
+ROWS = Late("tile", "ROWS")
+WIDTH = 128  # bytes of one row of a panel: see tile.py
+BLOCK = 64  # the most sequences that go through time together
+
+
+@functools.lru_cache(maxsize=256)
+def layout(sizes: tuple, batch_first: bool):
+    """(sizes, starts, hop): sequence b has the row starts[t] + b hop at step t.
+
+    batch_first: the rows are in order (b, t) rather than (t, b); all sizes are equal then.
+    """
+    counts = numpy.array(sizes, numpy.int64)
+    if batch_first:
+        return counts, numpy.arange(len(sizes), dtype=numpy.int64), len(sizes)
+    return counts, numpy.cumsum(counts) - counts, 1
+
+
+def walk(sizes, reverse):
+    """The steps in the order in which they are made, each with the one before it (None at first)."""
+    steps = range(len(sizes) - 1, -1, -1) if reverse else range(len(sizes))
+    return zip(steps, (None, *steps[:-1]), strict=True)
+
+
+def rows_of(sizes, batch_first):
+    """A slice for each step: where its rows stand."""
+    counts, starts, hop = layout(sizes, batch_first)
+    return [
+        slice(start, start + (count - 1) * hop + 1, hop) if count else slice(0, 0)
+        for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def previous(state, first, sizes, batch_first, reverse):
+    """The rows (N, H) of the state before each step; `first` (B, H) is the one before all."""
+    before = numpy.empty_like(state)
+    rows = rows_of(sizes, batch_first)
+    for t, last in walk(sizes, reverse):
+        into = before[rows[t]]
+        into[...] = first[: len(into)]
+        if last is not None:
+            both = min(sizes[t], sizes[last])
+            into[:both] = state[rows[last]][:both]
+    return before
+
+
+def compilable(x, *others):
+    """True if compiled loops can do it: one floating dtype, no empty array."""
+    dtype = x.dtype
+    return dtype in FLOATS and x.size > 0 and all(y.dtype == dtype and y.size for y in others)
+
+
+def blocks_of(sizes):
+    """How many sequences go through time together."""
+    parts = get_threads() if sizes[-1] == sizes[0] else 4 * get_threads()
+    return min(BLOCK, max(4, -(-sizes[0] // parts)))
+
+
+def run(loop, sizes, block, *arguments):
+    """The loop over all blocks of the batch."""
+    share(loop, -(-sizes[0] // block), block, *arguments)
+
+
+def panels(dtype, columns):
+    """(how many panels hold so many columns, the columns of one)."""
+    width = WIDTH // dtype.itemsize
+    return -(-columns // width), width
+
+
+def pack_transposed(*parts):
+    """[part_1 part_2 ...]^T in panels, for parts (columns, rows_i): (panels, all rows, width)."""
+    count, width = panels(parts[0].dtype, parts[0].shape[0])
+    packed = numpy.empty((count, sum(part.shape[1] for part in parts), width), parts[0].dtype)
+    first = 0
+    for part in parts:
+        share(_pack_transposed, count, numpy.ascontiguousarray(part), first, packed)
+        first += part.shape[1]
+    return packed
+
+
+def pack(matrix):
+    """A matrix (rows, columns) in panels: (panels, rows, width)."""
+    count, width = panels(matrix.dtype, matrix.shape[1])
+    packed = numpy.empty((count, matrix.shape[0], width), matrix.dtype)
+    share(_pack, count, numpy.ascontiguousarray(matrix), packed)
+    return packed
+
+
+@compiled
+def _pack_transposed(begin, end, matrix, first, packed):
+    zero = matrix.dtype.type(0)
+    columns, rows = matrix.shape
+    width = packed.shape[2]
+    for p in range(begin, end):
+        count = min(width, columns - p * width)
+        for j in range(count):
+            row = matrix[p * width + j]
+            for k in range(rows):
+                packed[p, first + k, j] = row[k]
+        for k in range(rows):
+            for j in range(count, width):
+                packed[p, first + k, j] = zero
+
+
+@compiled
+def _pack(begin, end, matrix, packed):
+    zero = matrix.dtype.type(0)
+    rows, columns = matrix.shape
+    width = packed.shape[2]
+    for p in range(begin, end):
+        count = min(width, columns - p * width)
+        for k in range(rows):
+            into, row = packed[p, k], matrix[k, p * width : p * width + count]
+            for j in range(count):
+                into[j] = row[j]
+            for j in range(count, width):
+                into[j] = zero
+
+
+@compiled
+def times(begin, end, a, first, packed, c, into):
+    """c[begin:end, into:] = a[begin:end, first:] times packed (panels, k, width)."""
+    zero = a.dtype.type(0)
+    size = a.itemsize
+    count, k, width = packed.shape
+    lda, ldc = a.shape[1], c.shape[1]
+    from_a = address(a) + first * size
+    panel = address(packed)
+    into_c = address(c) + into * size
+    for _ in range(count):
+        row = begin
+        while row < end:
+            rows = min(ROWS, end - row)
+            tile(zero, rows, k, from_a + row * lda * size, lda, panel,
+                 into_c + row * ldc * size, ldc)  # fmt: skip
+            row += rows
+        panel += k * width * size
+        into_c += width * size
+
+
+@compiled
+def copy_row(row, into):
+    """into[:] = row, for rows of one length."""
+    for j in range(row.size):
+        into[j] = row[j]
+
+
+def row_sums(rows):
+    """The sum over the sequences of each one's part of the biases' gradient."""
+    return rows.sum(0)
+
+
+def weight_gradient(wanted, d_gates, rows):
+    """d_gates^T (G H, N) times the rows (N, columns) that met the weight; None if not wanted."""
+    return product[numpy](d_gates.T, rows) if wanted else None
