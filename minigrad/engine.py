@@ -338,7 +338,8 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                 arrived.values[0] = None
                 captured.pop((leaf, 0), None)
                 owned = arrived.owned[0] or (
-                    sys.getrefcount(total) == UNSHARED and getattr(total, "base", 0) is None
+                    sys.getrefcount(total) == UNSHARED
+                    and (getattr(total, "base", 0) is None or _whole(total))
                 )
                 leaf._accumulate(total, owned, create_graph)
         if accumulate and inputs is not None:
@@ -352,6 +353,18 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
     if accumulate:
         return None
     return [captured[_place(tensor)] for tensor in inputs]
+
+
+def _whole(view):
+    """True for a view that nobody else sees: all of an array that only the view refers to."""
+    base = getattr(view, "base", None)
+    return (
+        type(base) is numpy.ndarray
+        and base.base is None
+        and base.size == view.size
+        and view.flags.c_contiguous
+        and sys.getrefcount(base) == UNSHARED + 1
+    )
 
 
 def _place(tensor):

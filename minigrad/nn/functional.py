@@ -35,7 +35,7 @@ from ..ops.elementwise import add_arrays, choose, clamp_min, mul
 from ..ops.elementwise import tanh as _tanh
 from ..ops.embedding import embedding, embedding_bag
 from ..ops.index import scatter
-from ..ops.linalg import multiply_matrices, times_transposed, vector_norm
+from ..ops.linalg import affine, multiply_matrices, times_transposed, vector_norm
 from ..ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -74,7 +74,7 @@ from ..ops.pool import (
     max_pool1d,
     max_pool2d,
 )
-from ..ops.random import keep_mask
+from ..ops.random import draw_seed, drop, keep_mask
 from ..ops.shape import cat, chunk, expand, reshape, transpose, unsqueeze
 from ..ops.special import sigmoid as _sigmoid
 
@@ -99,6 +99,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"linear: mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}"
         )
+    if bias is not None and len(x_shape) > 1 and bias.array.shape == w_shape[:1]:
+        if bias.array.dtype == weight.array.dtype:
+            return affine(input, weight, bias)
     if len(w_shape) == 1:
         out = input @ weight
     elif len(x_shape) == 1:
@@ -361,6 +364,8 @@ def _check_p(name, p):
 
 
 def _drop(input, p, mask_shape):
+    if mask_shape == input.array.shape:
+        return drop(input, p=p, seed=draw_seed())
     xp = array_module(input.array)
     keep = keep_mask(mask_shape, p, input.array.dtype, xp)
     if p < 1:

@@ -118,6 +118,28 @@ transposed_times.samples(
 )
 
 
+@primitive(name="Addmm")
+def affine(xp, x, w, b):
+    """x w^T + b for x (..., in), w (out, in), b (out): a linear layer."""
+    out = _product(xp, x, w.T)
+    out += b
+    return out
+
+
+affine.vjp(
+    x=lambda g, w: multiply_matrices(g, w),
+    w=lambda g, x, x_shape: transposed_times(g, x, to_matrix=len(x_shape) > 2),
+    b=lambda g, x_shape: reduce_sum(g, dim=tuple(range(len(x_shape) - 1))),
+)
+affine.samples(
+    lambda rand: [
+        (rand(3, 4), rand(2, 4), rand(2)),
+        (rand(2, 3, 4), rand(5, 4), rand(5)),
+        (rand(0, 4), rand(2, 4), rand(2)),
+    ]
+)
+
+
 @primitive(name="Dot")
 def dot_vectors(xp, x, y):
     """sum x_i y_i."""

@@ -12,7 +12,9 @@ from .. import dtypes
 from ..backend import CPU, array_module, to_device
 from ..backend import device as Device
 from ..generator import default_generator
-from ..op import Variable, wrap
+from ..kernels import random_bits
+from ..kernels.dropout import dropout as kernel
+from ..op import Variable, primitive, wrap
 from .creation import checked_sizes
 from .elementwise import add_arrays, mul
 
@@ -496,13 +498,28 @@ def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -
     return _write(input, numpy.ceil(numpy.log(draws) / math.log1p(-p)))
 
 
-def keep_mask(shape, p, dtype, xp):
-    """A dropout mask of 0 and 1: each place is kept with probability 1 - p.
+def draw_seed() -> int:
+    """One draw of the default generator, from which a hash makes masks: kernels/random_bits.py."""
+    return int(default_generator.long_words(1)[0]) >> 64 - random_bits.SEED_BITS
 
-    Each place uses 16 bits of the default generator's stream, so p is rounded to a multiple of
-    2^-16 and the masks, unlike everything else here, are not torch's.
-    """
-    count = math.prod(shape)
-    halves = default_generator.words((count + 1) // 2).astype(numpy.uint32).view(numpy.uint16)
-    keep = halves[:count] >= round(p * 65536)
+
+def keep_mask(shape, p, dtype, xp):
+    """A mask of 0 and 1: each place is kept with probability 1 - p; unlike all else, not torch's."""
+    keep = random_bits.keep_mask(draw_seed(), math.prod(shape), p)
     return xp.asarray(keep.reshape(shape).astype(dtype))
+
+
+@primitive(name="NativeDropout")
+def drop(xp, x, *, p, seed):
+    """x / (1 - p) where kept, else 0; which are kept follows from the seed."""
+    return kernel[xp](x, p, seed)
+
+
+drop.vjp(x=lambda g, p, seed: drop(g, p=p, seed=seed))
+drop.samples(
+    lambda rand: [
+        (rand(3, 4), {"p": 0.5, "seed": 7}),
+        (rand(0, 2), {"p": 0.1, "seed": 1}),
+        (rand(), {"p": 0.2, "seed": 1 << 40}),
+    ]
+)
