@@ -8,6 +8,7 @@ methods are here: indices, values, coalesce, to_dense.
 import numpy
 
 from .backend import array_module
+from .kernels.embedding import scatter_add_rows, sum_equal_rows
 
 
 class RowSparse:
@@ -44,15 +45,13 @@ class RowSparse:
         if self.coalesced:
             return self
         xp = array_module(self.rows)
-        ids, place = xp.unique(self.ids, return_inverse=True)
-        rows = xp.zeros((len(ids), *self.shape[1:]), self.rows.dtype)
-        xp.add.at(rows, place, self.rows)
+        ids, rows = sum_equal_rows[xp](self.rows, self.ids, self.shape[0])
         return RowSparse(ids, rows, self.shape, coalesced=True)
 
     def to_dense(self):
         """The whole table as an array."""
         xp = array_module(self.rows)
-        return self.add_into(xp.zeros(self.shape, self.rows.dtype))
+        return scatter_add_rows[xp](self.rows, self.ids, self.shape[0])
 
     def add_into(self, table):
         """table + self, into the table's own memory if it is a dense array."""

@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"backend", "dtypes", "size", "files"},
-    {"generator", "sparse"},
+    {"generator"},
     {"kernels"},
-    {"engine", "op"},
+    {"engine", "op", "sparse"},
     {"ops"},
     {"memory", "threads"},
     {"printing"},

@@ -4,6 +4,7 @@ import math
 
 from ..backend import array_module
 from ..kernels.optimizers import adam, adamax, nadam, radam
+from ..kernels.row_updates import adam_rows
 from ..op import wrap
 from .optimizer import (
     Optimizer,
@@ -95,7 +96,6 @@ class SparseAdam(Optimizer):
         )
 
     def update_rows(self, group, p, g):
-        xp = array_module(p.array)
         state = self.state[p]
         if not state:
             state["step"] = 0
@@ -105,12 +105,10 @@ class SparseAdam(Optimizer):
         g = g.coalesce()
         rows = -g.rows if group["maximize"] else g.rows
         b1, b2 = group["betas"]
-        m, v = state["exp_avg"].array, state["exp_avg_sq"].array
-        m_rows = m[g.ids] + (1 - b1) * (rows - m[g.ids])
-        v_rows = v[g.ids] + (1 - b2) * (rows * rows - v[g.ids])
-        m[g.ids], v[g.ids] = m_rows, v_rows
-        size = group["lr"] * math.sqrt(1 - b2**t) / (1 - b1**t)
-        p.array[g.ids] -= size * (m_rows / (xp.sqrt(v_rows) + group["eps"]))
+        adam_rows[array_module(p.array)](
+            p.array, state["exp_avg"].array, state["exp_avg_sq"].array, g.ids, rows,
+            as_number(group["lr"]) * math.sqrt(1 - b2**t) / (1 - b1**t), b1, b2, group["eps"],
+        )  # fmt: skip
 
 
 class Adamax(Optimizer):

@@ -2,6 +2,7 @@
 
 from ..backend import array_module
 from ..kernels.optimizers import adadelta, adagrad, rmsprop
+from ..kernels.row_updates import adagrad_rows
 from ..op import wrap
 from .optimizer import Optimizer, as_number, check_at_least, count, counter, sign
 
@@ -38,15 +39,13 @@ class Adagrad(Optimizer):
     def update_rows(self, group, p, g):
         if group["weight_decay"]:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        xp = array_module(p.array)
         state = self.state[p]
         t = count(state)
         lr = as_number(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
         g = g.coalesce()
-        rows = -g.rows if group["maximize"] else g.rows
-        s = state["sum"].array
-        s[g.ids] += rows * rows
-        p.array[g.ids] -= lr * rows / (xp.sqrt(s[g.ids]) + group["eps"])
+        w, s = p.array, state["sum"].array
+        # both w's step and g turn over if the loss is maximized, and s does not see the sign
+        adagrad_rows[array_module(w)](w, s, g.ids, g.rows, lr * sign(group), group["eps"])
 
 
 class RMSprop(Optimizer):

@@ -2,6 +2,7 @@
 
 from ..backend import array_module
 from ..kernels.optimizers import sgd
+from ..kernels.row_updates import sgd_rows
 from ..op import wrap
 from .optimizer import Optimizer, Rows, as_number, check_at_least, count, counter, sign, zeros_like
 
@@ -52,9 +53,9 @@ class SGD(Optimizer):
     def update_rows(self, group, p, g):
         if group["momentum"] or group["weight_decay"]:
             raise RuntimeError("SGD: sparse gradients need momentum=0 and weight_decay=0")
-        step = as_number(group["lr"]) * (-1 if group["maximize"] else 1)
-        g = g.coalesce()
-        p.array[g.ids] -= step * g.rows
+        sgd_rows[array_module(p.array)](
+            p.array, g.ids, g.rows, as_number(group["lr"]) * sign(group)
+        )
 
 
 class ASGD(Optimizer):
