@@ -162,6 +162,17 @@ def largest(row, factor, top):
 
 
 @inlined
+def transpose(x, at, row, n, width, into):
+    """into (width, n) = the transpose of n rows of x, the first at `at`, `row` numbers apart."""
+    for i0 in range(0, n, 16):  # so many rows that they stay in the cache
+        i1 = min(i0 + 16, n)
+        for j in range(width):
+            line = into[j * n + i0 : j * n + i1]
+            for i in range(i1 - i0):
+                line[i] = x[at + (i0 + i) * row + j]
+
+
+@inlined
 def turn(i, slots, slot):
     """The i-th piece of work of a slot: up and down in turn, for later queries see more keys."""
     return i * slots + (slots - 1 - slot if i & 1 else slot)
@@ -173,6 +184,18 @@ _NUMBERS = 17
  _PARTS, _PANEL) = range(_NUMBERS)  # fmt: skip
 # (address, strides of batch, head and row) each; of mask and parts other things
 _Q, _K, _V, _OUT, _MASK, _G, _DQ, _DK, _DV = range(_NUMBERS, _NUMBERS + 36, 4)
+
+
+@compiled
+def _transpose(begin, end, x, batch, head, row, heads, count, width, panel, out):
+    """Panels begin .. end of x (batch, heads, count, width): each of `panel` rows, transposed."""
+    panels = -(-count // panel)
+    for item in range(begin, end):
+        where, first = item // panels, item % panels * panel
+        n = min(panel, count - first)
+        at = where // heads * batch + where % heads * head + first * row
+        into = (where * count + first) * width
+        transpose(x, at, row, n, width, out[into : into + n * width])
 
 
 @compiled
@@ -267,7 +290,7 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
 
 @compiled
 def _backward(
-    begin, end, plan, scale, kept, allowed, bias, k_panels, v_panels, logs, g, out, dq, dk, dv, work
+    begin, end, plan, scale, kept, allowed, bias, k, v, logs, g, out, dq, more, dk, dv, work
 ):
     """Slots begin .. end: heads of keys, or parts of them, with a slot of `work` for P and dS."""
     one, zero = out.dtype.type(1), out.dtype.type(0)
@@ -278,24 +301,30 @@ def _backward(
         plan[_BLAS], plan[_CAUSAL], plan[_KIND], plan[_LEAST], plan[_SEED],
     )  # fmt: skip
     slots, items, parts = plan[_SLOTS], plan[_ITEMS], plan[_PARTS]
-    q_row, k_row, g_row = plan[_Q + 3], plan[_K + 3], plan[_G + 3]
+    q_row, k_row, v_row, g_row = plan[_Q + 3], plan[_K + 3], plan[_V + 3], plan[_G + 3]
     dq_row, dk_row, dv_row, out_row = plan[_DQ + 3], plan[_DK + 3], plan[_DV + 3], plan[_OUT + 3]
-    dq_at, dk_at, dv_at = address_of(dq), address_of(dk), address_of(dv)
+    dk_at, dv_at = address_of(dk), address_of(dv)
     first_scaled = kind or scale <= zero
     for slot in range(begin, end):
         weights = work[slot, : rows * keys]
         slopes = work[slot, rows * keys : 2 * rows * keys]
-        deltas = work[slot, 2 * rows * keys :]
+        first = 2 * rows * keys
+        k_turned = work[slot, first : first + keys * d]
+        first += keys * d
+        v_turned = work[slot, first : first + keys * e]
+        deltas = work[slot, first + keys * e :]
         p_at, ds_at = address_of(weights), address_of(slopes)
+        kt, vt = address_of(k_turned), address_of(v_turned)
         for turned in range(-(-items // slots)):
             item = turn(turned, slots, slot)
             if item >= items:
                 continue
             part = item % parts
+            dq_part = more if part else dq
+            dq_at = address_of(dq_part)
             b, h_shared = item // parts // (heads // group), item // parts % (heads // group)
-            k_at = plan[_K] + size * (b * plan[_K + 1] + h_shared * plan[_K + 2])
-            kt_at = address_of(k_panels) + size * (item // parts) * every * d
-            vt_at = address_of(v_panels) + size * (item // parts) * every * e
+            k_first = b * plan[_K + 1] + h_shared * plan[_K + 2]
+            v_first = b * plan[_V + 1] + h_shared * plan[_V + 2]
             dk_first = b * plan[_DK + 1] + h_shared * plan[_DK + 2]
             dv_first = b * plan[_DV + 1] + h_shared * plan[_DV + 2]
             for k0 in range(part * keys, every, parts * keys):
@@ -307,7 +336,7 @@ def _backward(
                 q_at = plan[_Q] + size * (b * plan[_Q + 1] + h * plan[_Q + 2])
                 g_first = b * plan[_G + 1] + h * plan[_G + 2]
                 out_first = b * plan[_OUT + 1] + h * plan[_OUT + 2]
-                dq_first = part * plan[_DQ] + b * plan[_DQ + 1] + h * plan[_DQ + 2]
+                dq_first = b * plan[_DQ + 1] + h * plan[_DQ + 2]
                 mask_at = b * plan[_MASK] + h * plan[_MASK + 1]
                 for i in range(queries):
                     x = g[g_first + i * g_row : g_first + i * g_row + e]
@@ -316,14 +345,12 @@ def _backward(
                     for j in range(e):
                         total += x[j] * y[j]
                     deltas[i] = total
-                    dq[dq_first + i * dq_row : dq_first + i * dq_row + d] = zero
+                    dq_part[dq_first + i * dq_row : dq_first + i * dq_row + d] = zero
                 for k0 in range(part * keys, every, parts * keys):
-                    k_block = k_at + size * k0 * k_row
-                    kt, vt, width = (
-                        kt_at + size * k0 * d,
-                        vt_at + size * k0 * e,
-                        min(keys, every - k0),
-                    )
+                    k_block = plan[_K] + size * (k_first + k0 * k_row)
+                    width = min(keys, every - k0)
+                    transpose(k, k_first + k0 * k_row, k_row, width, d, k_turned)
+                    transpose(v, v_first + k0 * v_row, v_row, width, e, v_turned)
                     for r0 in range(k0 // rows * rows if causal else 0, queries, rows):
                         m = min(rows, queries - r0)
                         n = min(width, r0 + m - k0) if causal else width
@@ -363,22 +390,6 @@ def _backward(
                              dq_at + size * (dq_first + r0 * dq_row), dq_row)  # fmt: skip
 
 
-@compiled
-def _transpose(begin, end, x, batch, head, row, heads, count, width, panel, out):
-    """Panels begin .. end of x (batch, heads, count, width): each of `panel` rows, transposed."""
-    panels = -(-count // panel)
-    for item in range(begin, end):
-        where, first = item // panels, item % panels * panel
-        n = min(panel, count - first)
-        at = where // heads * batch + where % heads * head + first * row
-        into = (where * count + first) * width
-        for i0 in range(0, n, 16):  # so many rows that they stay in the cache
-            i1 = min(i0 + 16, n)
-            for j in range(width):
-                for i in range(i0, i1):
-                    out[into + j * n + i] = x[at + i * row + j]
-
-
 # -- on arrays -------------------------------------------------------------------------------------
 
 
@@ -406,13 +417,13 @@ def _flat(x):
     return numpy.lib.stride_tricks.as_strided(x, (last // size + 1,), (size,))
 
 
-def _empty(shape, dtype, order, parts=1):
-    """(parts copies' memory as one row, the first as an array), its axes in memory in that order."""
-    count = math.prod(shape)
-    flat = numpy.empty(parts * count, dtype)
-    back = [order.index(axis) for axis in range(3)]
-    first = flat[:count].reshape([shape[axis] for axis in order] + [shape[3]])
-    return flat, first.transpose([*back, 3])
+def _empty(shape, dtype, order):
+    """(its memory as one row, the array itself): an array with its axes in memory in that order."""
+    array = numpy.empty([*[shape[axis] for axis in order], shape[3]], dtype)
+    flat = array.reshape(-1)
+    if order == [0, 1, 2]:
+        return flat, array
+    return flat, array.transpose([*[order.index(axis) for axis in range(3)], 3])
 
 
 def _order(x):
@@ -519,20 +530,21 @@ def attention_backward_numba(g, out, logs, q, k, v, mask, scale, causal, dropout
     plan[_PARTS] = parts = 2 if heads < FEW and k.shape[2] > keys else 1
     plan[_ITEMS] = items = heads * parts
     plan[_SLOTS] = slots = min(items, 4 * get_threads())
-    dq_flat, dq = _empty(q.shape, q.dtype, _order(q), parts)
+    dq_flat, dq = _empty(q.shape, q.dtype, _order(q))
+    more = numpy.empty_like(dq_flat) if parts == 2 else dq_flat
     dk_flat, dk = _empty(k.shape, k.dtype, _order(k))
     dv_flat, dv = _empty(v.shape, v.dtype, _order(v))
     for where, array in ((_OUT, out), (_G, g), (_DQ, dq), (_DK, dk), (_DV, dv)):
         plan[where : where + 4] = _place(array)
-    plan[_DQ] = q.size  # from one part to the next
-    work = numpy.empty((slots, 2 * rows * keys + q.shape[2]), q.dtype)
+    width = 2 * rows * keys + keys * (q.shape[3] + v.shape[3]) + q.shape[2]
+    work = numpy.empty((slots, width), q.dtype)
     number = q.dtype.type
     kept = number(1 / (1 - dropout) if dropout < 1 else 0)
     with one_blas_thread():
         share(
-            _backward, slots, plan, number(scale), kept, allowed, bias, _panels(k, keys),
-            _panels(v, keys), logs.reshape(-1), _flat(g), _flat(out), dq_flat, dk_flat, dv_flat, work,
+            _backward, slots, plan, number(scale), kept, allowed, bias, _flat(k), _flat(v),
+            logs.reshape(-1), _flat(g), _flat(out), dq_flat, more, dk_flat, dv_flat, work,
         )  # fmt: skip
     if parts == 2:
-        dq_flat[: q.size] += dq_flat[q.size :]
+        dq_flat += more
     return dq, dk, dv
