@@ -215,7 +215,7 @@ def _keep_on_disk(dispatcher, function):
     cache._cache_file = IndexDataCacheFile(
         cache_path=cache._cache_path,
         filename_base=cache._impl.filename_base,
-        source_stamp=_sources(),
+        source_stamp=(cache._impl.locator.get_source_stamp(), _sources()),
     )
     dispatcher._cache = cache
 
