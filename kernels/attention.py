@@ -33,6 +33,7 @@ address_of = Late("blas_call", "address")
 ROWS = 64  # queries a block
 KEYS = 512  # keys a block, forward; backward it is a panel
 SMALL = 10**6  # OpenBLAS does products of so many multiplications without copying: 20 % faster
+TURN = 96  # from so many queries on it pays to transpose keys and values for their products
 FEW = 8  # so many heads of keys or more are not split
 
 
@@ -179,9 +180,9 @@ def turn(i, slots, slot):
 
 
 # numbers that the loops need, in one array: first these, then strides
-_NUMBERS = 17
+_NUMBERS = 18
 (_BLAS, _HEADS, _GROUP, _L, _S, _D, _E, _ROWS, _KEYS, _SLOTS, _ITEMS, _CAUSAL, _KIND, _SEED, _LEAST,
- _PARTS, _PANEL) = range(_NUMBERS)  # fmt: skip
+ _PARTS, _PANEL, _TURNED) = range(_NUMBERS)  # fmt: skip
 # (address, strides of batch, head and row) each; of mask and parts other things
 _Q, _K, _V, _OUT, _MASK, _G, _DQ, _DK, _DV = range(_NUMBERS, _NUMBERS + 36, 4)
 
@@ -214,15 +215,16 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
     )  # fmt: skip
     blocks = -(-queries // rows)
     slots, items = plan[_SLOTS], plan[_ITEMS]
-    q_row, v_row, out_row, panel = plan[_Q + 3], plan[_V + 3], plan[_OUT + 3], plan[_PANEL]
+    q_row, k_row, v_row, out_row = plan[_Q + 3], plan[_K + 3], plan[_V + 3], plan[_OUT + 3]
+    panel, turned = plan[_PANEL], plan[_TURNED] != 0
     first_scaled = kind or scale <= zero
     for slot in range(begin, end):
         scores = work[slot, : rows * keys]
         tops = work[slot, rows * keys : rows * keys + rows]
         sums = work[slot, rows * keys + rows : rows * keys + 2 * rows]
         place = address_of(scores)
-        for turned in range(-(-items // slots)):
-            item = turn(turned, slots, slot)
+        for i_item in range(-(-items // slots)):
+            item = turn(i_item, slots, slot)
             if item >= items:
                 continue
             head, r0 = item // blocks, item % blocks * rows
@@ -230,7 +232,10 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
             m = min(rows, queries - r0)
             reach = min(every, r0 + m) if causal else every
             q_at = plan[_Q] + size * (b * plan[_Q + 1] + h * plan[_Q + 2] + r0 * q_row)
-            k_at = address_of(k_panels) + size * (head // group) * every * d
+            if turned:
+                k_at = address_of(k_panels) + size * (head // group) * every * d
+            else:
+                k_at = plan[_K] + size * (b * plan[_K + 1] + h // group * plan[_K + 2])
             v_at = plan[_V] + size * (b * plan[_V + 1] + h // group * plan[_V + 2])
             out_at = b * plan[_OUT + 1] + h * plan[_OUT + 2] + r0 * out_row
             mask_at = b * plan[_MASK] + h * plan[_MASK + 1]
@@ -238,8 +243,10 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
                 n = min(keys, reach - k0)
                 for j in range(k0, k0 + n, panel):
                     w = min(panel, k0 + n - j)
-                    gemm(call, False, False, m, w, d, q_at, q_row, k_at + size * j * d,
-                         min(panel, every - j), zero, place + size * (j - k0), n)  # fmt: skip
+                    k_block = k_at + size * j * (d if turned else k_row)
+                    ld = min(panel, every - j) if turned else k_row
+                    gemm(call, False, not turned, m, w, d, q_at, q_row, k_block, ld, zero,
+                         place + size * (j - k0), n)  # fmt: skip
                 for r in range(m):
                     i = r0 + r
                     row = scores[r * n : r * n + n]
@@ -248,9 +255,9 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
                         at = mask_at + i * plan[_MASK + 2] + k0 * plan[_MASK + 3]
                         masked(row, scale, lowest, kind, allowed, bias, at, plan[_MASK + 3])
                         factor = one
-                    if causal:
-                        for j in range(max(0, i + 1 - k0), n):
-                            row[j] = lowest
+                    if causal and i + 1 < k0 + n:
+                        for j in range(n):
+                            row[j] = row[j] if j <= i - k0 else lowest
                     top = largest(row, factor, tops[r] if k0 else lowest)
                     shift = top if lowest < top and top < highest else zero
                     total = zero
@@ -301,6 +308,7 @@ def _backward(
         plan[_BLAS], plan[_CAUSAL], plan[_KIND], plan[_LEAST], plan[_SEED],
     )  # fmt: skip
     slots, items, parts = plan[_SLOTS], plan[_ITEMS], plan[_PARTS]
+    turned = plan[_TURNED] != 0
     q_row, k_row, v_row, g_row = plan[_Q + 3], plan[_K + 3], plan[_V + 3], plan[_G + 3]
     dq_row, dk_row, dv_row, out_row = plan[_DQ + 3], plan[_DK + 3], plan[_DV + 3], plan[_OUT + 3]
     dk_at, dv_at = address_of(dk), address_of(dv)
@@ -314,9 +322,8 @@ def _backward(
         v_turned = work[slot, first : first + keys * e]
         deltas = work[slot, first + keys * e :]
         p_at, ds_at = address_of(weights), address_of(slopes)
-        kt, vt = address_of(k_turned), address_of(v_turned)
-        for turned in range(-(-items // slots)):
-            item = turn(turned, slots, slot)
+        for i_item in range(-(-items // slots)):
+            item = turn(i_item, slots, slot)
             if item >= items:
                 continue
             part = item % parts
@@ -349,15 +356,56 @@ def _backward(
                 for k0 in range(part * keys, every, parts * keys):
                     k_block = plan[_K] + size * (k_first + k0 * k_row)
                     width = min(keys, every - k0)
-                    transpose(k, k_first + k0 * k_row, k_row, width, d, k_turned)
-                    transpose(v, v_first + k0 * v_row, v_row, width, e, v_turned)
+                    kt, vt, k_ld, v_ld = (
+                        k_block,
+                        plan[_V] + size * (v_first + k0 * v_row),
+                        k_row,
+                        v_row,
+                    )
+                    if turned:
+                        kt, vt, k_ld, v_ld = (
+                            address_of(k_turned),
+                            address_of(v_turned),
+                            width,
+                            width,
+                        )
+                        transpose(k, k_first + k0 * k_row, k_row, width, d, k_turned)
+                        transpose(v, v_first + k0 * v_row, v_row, width, e, v_turned)
                     for r0 in range(k0 // rows * rows if causal else 0, queries, rows):
                         m = min(rows, queries - r0)
                         n = min(width, r0 + m - k0) if causal else width
                         q_block = q_at + size * r0 * q_row
                         g_block = address_of(g) + size * (g_first + r0 * g_row)
-                        gemm(call, False, False, m, n, d, q_block, q_row, kt, width, zero, p_at, n)
-                        gemm(call, False, False, m, n, e, g_block, g_row, vt, width, zero, ds_at, n)
+                        gemm(
+                            call,
+                            False,
+                            not turned,
+                            m,
+                            n,
+                            d,
+                            q_block,
+                            q_row,
+                            kt,
+                            k_ld,
+                            zero,
+                            p_at,
+                            n,
+                        )
+                        gemm(
+                            call,
+                            False,
+                            not turned,
+                            m,
+                            n,
+                            e,
+                            g_block,
+                            g_row,
+                            vt,
+                            v_ld,
+                            zero,
+                            ds_at,
+                            n,
+                        )
                         for r in range(m):
                             i = r0 + r
                             row, slope = weights[r * n : r * n + n], slopes[r * n : r * n + n]
@@ -366,9 +414,9 @@ def _backward(
                                 at = mask_at + i * plan[_MASK + 2] + k0 * plan[_MASK + 3]
                                 masked(row, scale, lowest, kind, allowed, bias, at, plan[_MASK + 3])
                                 factor = one
-                            if causal:
-                                for j in range(max(0, i + 1 - k0), n):
-                                    row[j] = lowest
+                            if causal and i + 1 < k0 + n:
+                                for j in range(n):
+                                    row[j] = row[j] if j <= i - k0 else lowest
                             shift, delta = logs[head * queries + i], deltas[i]
                             if least:
                                 first = (head * queries + i) * every + k0
@@ -412,7 +460,11 @@ def _place(x):
 
 def _flat(x):
     """The memory that x lies in, from its first number on, as one row."""
-    size = x.itemsize
+    size, base = x.itemsize, x.base
+    if x.flags.c_contiguous:
+        return x.reshape(-1)
+    if type(base) is numpy.ndarray and base.dtype == x.dtype and base.flags.c_contiguous:
+        return base.reshape(-1)[(address(x) - address(base)) // size :]
     last = sum((n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True))
     return numpy.lib.stride_tricks.as_strided(x, (last // size + 1,), (size,))
 
@@ -483,6 +535,7 @@ def _numbers(q, k, v, mask, causal, dropout, seed):
     plan = numpy.array(
         (blas().gemm[q.dtype], heads, heads // shared, queries, every, d, e, rows,
          min(KEYS // panel * panel, every), 0, 0, causal, kind, seed, threshold(dropout), 1, panel,
+         queries >= TURN,
          *_place(q), *_place(k), *_place(v), 0, 0, 0, 0, *mask_strides, *[0] * 16),
         numpy.int64,
     )  # fmt: skip
@@ -508,7 +561,7 @@ def attention_numba(q, k, v, mask, scale, causal, dropout, seed):
     work = numpy.empty((slots, rows * int(plan[_KEYS]) + 2 * rows), q.dtype)
     number = q.dtype.type
     kept = number(1 / (1 - dropout) if dropout < 1 else 0)
-    k_panels = _panels(k, int(plan[_PANEL]))
+    k_panels = _panels(k, int(plan[_PANEL])) if plan[_TURNED] else flat[:0]
     with one_blas_thread():
         share(_forward, slots, plan, number(scale), kept, allowed, bias, k_panels, flat,
               logs.reshape(-1), work)  # fmt: skip

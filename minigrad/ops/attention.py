@@ -30,7 +30,7 @@ __all__ = ["scaled_dot_product_attention"]
 @primitive(name="Softmax")
 def attention_weights(xp, scores):
     """Softmax over the last dimension, in which a row of -inf alone gives zeros instead of NaN."""
-    top = scores.max(-1, keepdims=True)
+    top = scores.max(-1, keepdims=True, initial=-math.inf)
     out = xp.exp(scores - xp.where(xp.isfinite(top), top, xp.zeros((), top.dtype)))
     total = out.sum(-1, keepdims=True)
     out /= xp.where(total == 0, xp.ones((), total.dtype), total)
