@@ -52,11 +52,27 @@ __all__ = [
 
 
 def _product(xp, x, y):
-    """x @ y, with a stack of matrices times one matrix done as a single product."""
-    if x.ndim > 2 and y.ndim == 2 and x.flags.c_contiguous:
-        rows = math.prod(x.shape[:-1])
-        return product[xp](x.reshape(rows, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
-    return product[xp](x, y)
+    """x @ y, with a stack of matrices times one matrix done as a single product.
+
+    The result lies in memory in the order of x: batch first or length first, nothing is copied.
+    """
+    if x.ndim < 3 or y.ndim != 2:
+        return product[xp](x, y)
+    order = _as_in_memory(x)
+    lined = x if order is None else x.transpose(*order, x.ndim - 1)
+    rows = math.prod(lined.shape[:-1])
+    out = product[xp](lined.reshape(rows, x.shape[-1]), y)
+    out = out.reshape(*lined.shape[:-1], y.shape[-1])
+    if order is None:
+        return out
+    return out.transpose(*[order.index(axis) for axis in range(x.ndim - 1)], x.ndim - 1)
+
+
+def _as_in_memory(x):
+    """The axes of x but the last one, the largest stride first; None where they are in that order."""
+    if x.flags.c_contiguous:
+        return None
+    return sorted(range(x.ndim - 1), key=lambda axis: -x.strides[axis])
 
 
 @primitive(name="Mm")
@@ -78,6 +94,9 @@ def transposed_times(xp, x, y, *, to_matrix=False):
     to_matrix: summed over the stack as well, which is one product of the flattened stacks.
     """
     if to_matrix and x.ndim > 2:
+        order = _as_in_memory(x)
+        if order is not None:
+            x, y = (z.transpose(*order, z.ndim - 1) for z in (x, y))
         rows = math.prod(x.shape[:-1])
         return product[xp](x.reshape(rows, x.shape[-1]).T, y.reshape(rows, y.shape[-1]))
     return product[xp](x.swapaxes(-1, -2), y)
