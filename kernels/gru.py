@@ -21,10 +21,13 @@ from .recurrent import (
     blocks_of,
     compilable,
     copy_row,
+    fetch_row,
     layout,
     pack,
+    pack_row,
     pack_transposed,
     panels,
+    panels_of_rows,
     previous,
     row_sums,
     rows_of,
@@ -199,7 +202,10 @@ def _backward(
                     dh_t[j] *= z[j]
                 for j in range(d.size):
                     bias[j] += d[j]
-                copy_row(d, d_gates[row])
+                pack_row(d, d_gates, row)
+            if 0 <= t_before < steps:
+                for b in range(first, min(last, sizes[t_before])):
+                    fetch_row(d_gates, starts[t_before] + b * hop)
             times(first, last, made, 0, packed_hh, product_h, 0)
             for b in range(first, last):
                 dh_t, more = dh[b], product_h[b]
@@ -216,7 +222,7 @@ def _backward(
 def gru_backward_numba(
     g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, reverse, wanted
 ):
-    """Blocks of sequences on all threads, then the gradients of the weights by large products."""
+    """Blocks of sequences on all threads, then the gradients of the weights, panel by panel."""
     if not compilable(x, h0, w_ih, w_hh, g_out, g_h):
         return gru_backward.reference(
             g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, reverse, wanted
@@ -230,7 +236,8 @@ def gru_backward_numba(
     packed_ih = pack(w_ih if wanted[0] else w_ih[:1, :1])
     width = packed_hh.shape[2]
     dx = numpy.empty((n if wanted[0] else 0, inputs), dtype)
-    d_gates, before = numpy.empty_like(gates), numpy.empty((n, size), dtype)
+    d_gates = panels_of_rows(dtype, 4 * size, n)
+    before = numpy.empty((n, size), dtype)
     d_bias = numpy.zeros((batch, 4 * size), dtype)
     run(
         _backward, sizes, blocks_of(sizes), counts, starts, hop, reverse, wanted[0],
@@ -240,12 +247,11 @@ def gru_backward_numba(
         numpy.empty((batch, packed_ih.shape[0] * width), dtype), dx, d_gates, before, d_bias,
     )  # fmt: skip
     d_bias = row_sums(d_bias)
-    dw_hh = weight_gradient(wanted[2], d_gates[:, : 3 * size], before)
     return (
         dx if wanted[0] else None,
         dh,
-        weight_gradient(wanted[1], d_gates[:, size:], x),
-        None if dw_hh is None else numpy.concatenate([dw_hh[size:], dw_hh[:size]]),
+        weight_gradient(wanted[1], d_gates, x, size, 4 * size),
+        weight_gradient(wanted[2], d_gates, before, 0, 3 * size, 2 * size),
         d_bias[size:],
         numpy.concatenate([d_bias[size : 3 * size], d_bias[:size]]),
     )

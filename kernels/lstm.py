@@ -21,10 +21,13 @@ from .recurrent import (
     blocks_of,
     compilable,
     copy_row,
+    fetch_row,
     layout,
     pack,
+    pack_row,
     pack_transposed,
     panels,
+    panels_of_rows,
     previous,
     row_sums,
     rows_of,
@@ -195,13 +198,17 @@ def _backward(
                 i, f, g, o = _parts(gates[row])
                 di, df, dg, do = _parts(made[b])
                 cell, arriving, dh_t, dc_t = cells[row], g_out[row], dh[b], dc[b]
+                for j in range(size):  # one result a loop: more would not be vectorised
+                    do[j] = tanh(cell[j])
                 for j in range(size):
-                    tanh_c = tanh(cell[j])
-                    dh_j = dh_t[j] + arriving[j]
-                    dc_t[j] += dh_j * o[j] * (one - tanh_c * tanh_c)
-                    do[j] = dh_j * tanh_c * o[j] * (one - o[j])
+                    dh_t[j] += arriving[j]
+                for j in range(size):
+                    dc_t[j] += dh_t[j] * o[j] * (one - do[j] * do[j])
+                for j in range(size):
+                    do[j] = dh_t[j] * do[j] * o[j] * (one - o[j])
                 for j in range(size):
                     di[j] = dc_t[j] * g[j] * i[j] * (one - i[j])
+                for j in range(size):
                     dg[j] = dc_t[j] * i[j] * (one - g[j] * g[j])
                 for j in range(size):
                     df[j] = dc_t[j] * c_before[j] * f[j] * (one - f[j])
@@ -210,7 +217,10 @@ def _backward(
                 d, bias = made[b], d_bias[b]
                 for j in range(d.size):
                     bias[j] += d[j]
-                copy_row(d, d_gates[row])
+                pack_row(d, d_gates, row)
+            if 0 <= t_before < steps:
+                for b in range(first, min(last, sizes[t_before])):
+                    fetch_row(d_gates, starts[t_before] + b * hop)
             times(first, last, made, 0, packed_hh, dh, 0)
             if want_x:
                 times(first, last, made, 0, packed_ih, dx_t, 0)
@@ -223,7 +233,7 @@ def _backward(
 def lstm_backward_numba(
     g_out, g_h, g_c, out, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse, wanted
 ):
-    """Blocks of sequences on all threads, then the gradients of the weights in one product each."""
+    """Blocks of sequences on all threads, then the gradients of the weights, panel by panel."""
     if not compilable(x, h0, c0, w_ih, w_hh, g_out, g_h, g_c):
         return lstm_backward.reference(
             g_out, g_h, g_c, out, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse,
@@ -239,7 +249,8 @@ def lstm_backward_numba(
     dc = g_c.copy("C")
     packed_ih = pack(w_ih if wanted[0] else w_ih[:1, :1])
     dx = numpy.empty((n if wanted[0] else 0, inputs), dtype)
-    d_gates, before = numpy.empty_like(gates), numpy.empty((n, size), dtype)
+    d_gates = panels_of_rows(dtype, 4 * size, n)
+    before = numpy.empty((n, size), dtype)
     d_bias = numpy.zeros((batch, 4 * size), dtype)
     run(
         _backward, sizes, blocks_of(sizes), counts, starts, hop, reverse, wanted[0],
@@ -252,7 +263,7 @@ def lstm_backward_numba(
         dx if wanted[0] else None,
         dh[:, :size],
         dc,
-        weight_gradient(wanted[1], d_gates, x),
-        weight_gradient(wanted[2], d_gates, before),
+        weight_gradient(wanted[1], d_gates, x, 0, 4 * size),
+        weight_gradient(wanted[2], d_gates, before, 0, 4 * size),
         row_sums(d_bias),
     )

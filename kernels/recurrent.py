@@ -20,10 +20,11 @@ import functools
 import numpy
 
 from .kernel import Late, compiled
-from .matmul import FLOATS, product
+from .matmul import FLOATS
 from .threads import get_threads, share
 
 address = Late("blas_call", "address")
+fetch = Late("tile", "fetch")
 tile = Late("tile", "tile")
 ROWS = Late("tile", "ROWS")
 WIDTH = 128  # bytes of one row of a panel: see tile.py
@@ -157,11 +158,39 @@ def times(begin, end, a, first, packed, c, into):
         row = begin
         while row < end:
             rows = min(ROWS, end - row)
-            tile(zero, rows, k, from_a + row * lda * size, lda, panel,
+            tile(zero, rows, False, k, from_a + row * lda * size, lda, 1, panel,
                  into_c + row * ldc * size, ldc)  # fmt: skip
             row += rows
         panel += k * width * size
         into_c += width * size
+
+
+def panels_of_rows(dtype, columns, n):
+    """Room for n rows in panels: (panels, n or n + 1, width). An odd number of rows a panel keeps
+    panels from competing for the same places of the cache.
+    """
+    count, width = panels(dtype, columns)
+    return numpy.empty((count, n | 1, width), dtype)
+
+
+@compiled
+def fetch_row(packed, row):
+    """Ask for the memory of a row in panels that will be written after the next product."""
+    for p in range(packed.shape[0]):
+        part = packed[p, row]
+        for j in range(0, part.size, 64 // packed.itemsize):
+            fetch(part, j)
+
+
+@compiled
+def pack_row(values, packed, row):
+    """A row in panels, from its values."""
+    width = packed.shape[2]
+    for p in range(packed.shape[0]):
+        part = values[p * width : min(p * width + width, values.size)]
+        into = packed[p, row]
+        for j in range(part.size):
+            into[j] = part[j]
 
 
 @compiled
@@ -176,6 +205,44 @@ def row_sums(rows):
     return rows.sum(0)
 
 
-def weight_gradient(wanted, d_gates, rows):
-    """d_gates^T (G H, N) times the rows (N, columns) that met the weight; None if not wanted."""
-    return product[numpy](d_gates.T, rows) if wanted else None
+CHUNK = 256  # rows of a panel that stay in the first cache while all columns of x meet them
+
+
+@compiled
+def _weight_gradient(begin, end, x, packed, begin_panel, low, high, turn, sums, out):
+    """For some panels: sums = x^T panel, then the columns from low to high of all as rows of out."""
+    zero = x.dtype.type(0)
+    size = x.itemsize
+    n, columns = x.shape
+    width = packed.shape[2]
+    for p in range(begin, end):
+        from_panel = address(packed[begin_panel + p])
+        into = sums[p]
+        for start in range(0, n, CHUNK):
+            from_x = address(x) + start * columns * size
+            for r in range(0, columns, ROWS):
+                tile(zero, min(ROWS, columns - r), start > 0, min(CHUNK, n - start),
+                     from_x + r * size, 1, columns, from_panel + start * width * size,
+                     address(into) + r * width * size, width)  # fmt: skip
+        first = (begin_panel + p) * width
+        for j in range(max(low - first, 0), min(high - first, width)):
+            row = out[(first + j - low + turn) % (high - low)]
+            for r in range(columns):
+                row[r] = into[r, j]
+
+
+def weight_gradient(wanted, packed, rows, low, high, turn=0):
+    """d_gates^T rows (high - low, columns), for the rows (N, columns) that met a weight, or None.
+
+    packed: d_gates (N, all gates) in panels, of which the columns from low to high are meant; they
+    are the rows of the result, turned: the first one is its row `turn`.
+    """
+    if not wanted:
+        return None
+    rows = numpy.ascontiguousarray(rows)
+    columns, width = rows.shape[1], packed.shape[2]
+    first, end = low // width, -(-high // width)
+    sums = numpy.empty((end - first, columns, width), rows.dtype)
+    out = numpy.empty((high - low, columns), rows.dtype)
+    share(_weight_gradient, end - first, rows, packed, first, low, high, turn, sums, out)
+    return out

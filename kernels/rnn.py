@@ -16,10 +16,13 @@ from .recurrent import (
     blocks_of,
     compilable,
     copy_row,
+    fetch_row,
     layout,
     pack,
+    pack_row,
     pack_transposed,
     panels,
+    panels_of_rows,
     previous,
     row_sums,
     rows_of,
@@ -142,7 +145,10 @@ def _backward(
                         d_t[j] = (dh_t[j] + arriving[j]) * (one - h[j] * h[j])
                 for j in range(size):
                     bias[j] += d_t[j]
-                copy_row(d_t, d[row])
+                pack_row(d_t, d, row)
+            if 0 <= t_before < steps:
+                for b in range(first, min(last, sizes[t_before])):
+                    fetch_row(d, starts[t_before] + b * hop)
             times(first, last, made, 0, packed_hh, dh, 0)
             if want_x:
                 times(first, last, made, 0, packed_ih, dx_t, 0)
@@ -155,7 +161,7 @@ def _backward(
 def rnn_backward_numba(
     g_out, g_h, out, x, h0, w_ih, w_hh, sizes, batch_first, reverse, relu, wanted
 ):
-    """Blocks of sequences on all threads, then the gradients of the weights in one product each."""
+    """Blocks of sequences on all threads, then the gradients of the weights, panel by panel."""
     if not compilable(x, h0, w_ih, w_hh, g_out, g_h):
         return rnn_backward.reference(
             g_out, g_h, out, x, h0, w_ih, w_hh, sizes, batch_first, reverse, relu, wanted
@@ -170,7 +176,7 @@ def rnn_backward_numba(
     dh = numpy.zeros((batch, packed_hh.shape[0] * width), dtype)
     dh[:, :size] = g_h
     dx = numpy.empty((n if wanted[0] else 0, inputs), dtype)
-    d, before = numpy.empty_like(out), numpy.empty_like(out)
+    d, before = panels_of_rows(dtype, size, n), numpy.empty_like(out)
     d_bias = numpy.zeros((batch, size), dtype)
     run(
         _backward, sizes, blocks_of(sizes), counts, starts, hop, reverse, relu, wanted[0],
@@ -181,7 +187,7 @@ def rnn_backward_numba(
     return (
         dx if wanted[0] else None,
         dh[:, :size],
-        weight_gradient(wanted[1], d, x),
-        weight_gradient(wanted[2], d, before),
+        weight_gradient(wanted[1], d, x, 0, size),
+        weight_gradient(wanted[2], d, before, 0, size),
         row_sums(d_bias),
     )

@@ -9,6 +9,7 @@ WIDTH bytes of columns, so that one row of it is two vectors of 64 bytes.
 import llvmlite.binding
 import numba
 from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 WIDTH = 128  # bytes of one row of a panel
@@ -20,7 +21,7 @@ _int64 = ir.IntType(64)
 
 
 def _kernel(module, scalar, rows):
-    """The function (k, a, lda, panel, c, ldc) that `tile` calls for so many rows."""
+    """The function (more, k, a, lda, step, panel, c, ldc) that `tile` calls for so many rows."""
     name = f"minigrad.tile.{scalar}.{rows}"
     if name in module.globals:
         return module.globals[name]
@@ -28,10 +29,12 @@ def _kernel(module, scalar, rows):
     size = 4 if scalar == numba.float32 else 8
     lanes = WIDTH // VECTORS // size
     vector = ir.VectorType(kind, lanes)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_int64] * 6), name)
+    function = ir.Function(
+        module, ir.FunctionType(ir.VoidType(), [ir.IntType(1)] + [_int64] * 7), name
+    )
     function.linkage = "internal"
     function.attributes.add("noinline")
-    k, a, lda, panel, c, ldc = function.args
+    more, k, a, lda, step, panel, c, ldc = function.args
     entry, loop, done = (function.append_basic_block(label) for label in ("entry", "loop", "done"))
 
     def at(builder, base, offset, target):
@@ -52,6 +55,9 @@ def _kernel(module, scalar, rows):
     ]
     into = [[start.gep(row, [_int64(v)]) for v in range(VECTORS)] for row in into]
     zero = ir.Constant(vector, [0.0] * lanes)
+    before = [
+        [start.select(more, start.load(place, align=size), zero) for place in row] for row in into
+    ]
     start.branch(loop)
 
     body = ir.IRBuilder(loop)
@@ -61,16 +67,17 @@ def _kernel(module, scalar, rows):
     ws = [
         body.load(body.gep(weights, [body.add(row, _int64(v))]), align=size) for v in range(VECTORS)
     ]
+    column = body.mul(i, step)
     following = body.add(i, _int64(1))
     i.add_incoming(_int64(0), entry)
     i.add_incoming(following, loop)
     end = ir.IRBuilder(done)
     for r in range(rows):
-        x = spread(body, body.load(body.gep(firsts[r], [i]), align=size))
+        x = spread(body, body.load(body.gep(firsts[r], [column]), align=size))
         for v in range(VECTORS):
             term = body.fmul(x, ws[v], flags=["contract"])
             total = body.fadd(sums[r][v], term, flags=["contract"])
-            sums[r][v].add_incoming(zero, entry)
+            sums[r][v].add_incoming(before[r][v], entry)
             sums[r][v].add_incoming(total, loop)
             end.store(total, into[r][v], align=size)
     body.cbranch(body.icmp_signed("<", following, k), loop, done)
@@ -79,10 +86,10 @@ def _kernel(module, scalar, rows):
 
 
 @intrinsic
-def tile(context, zero, rows, k, a, lda, panel, c, ldc):
-    """C (rows, one panel) = A (rows, k) times the panel, in the dtype of zero.
+def tile(context, zero, rows, more, k, a, lda, step, panel, c, ldc):
+    """C (rows, one panel) = A (rows, k) times the panel, plus C if `more`; in the dtype of zero.
 
-    a, panel, c: addresses; lda, ldc: how far apart rows are. 1 <= rows <= ROWS, k >= 1.
+    a, panel, c: addresses. A's number (r, i) is at a + r lda + i step. 1 <= rows <= ROWS, k >= 1.
     """
 
     def generate(target, builder, signature, values):
@@ -99,4 +106,21 @@ def tile(context, zero, rows, k, a, lda, panel, c, ldc):
         builder.position_at_end(after)
         return target.get_dummy_value()
 
-    return numba.void(zero, *[numba.int64] * 7), generate
+    number = numba.int64
+    return numba.void(zero, number, numba.boolean, *[number] * 7), generate
+
+
+@intrinsic
+def fetch(context, array, i):
+    """Ask for the cache line of array[i], to write it soon: a store that waits holds up the others."""
+
+    def generate(target, builder, signature, values):
+        data = target.make_array(signature.args[0])(target, builder, values[0]).data
+        place = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(8).as_pointer())
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [place, flag(1), flag(3), flag(1)])
+        return target.get_dummy_value()
+
+    return numba.void(array, i), generate
