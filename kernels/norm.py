@@ -17,7 +17,8 @@ from math import sqrt
 import numpy
 
 from ..backend import array_module
-from .kernel import Kernel, compiled
+from .kernel import Kernel
+from .parts import dividing
 from .threads import share
 
 FLOATS = numpy.dtype("float32"), numpy.dtype("float64")
@@ -56,11 +57,11 @@ normalise_rows = Kernel(normalise_rows)
 normalise_rows_backward = Kernel(normalise_rows_backward)
 
 
-@compiled
+@dividing
 def _forward(begin, end, x, weight, bias, y, eps, centred):
     f = x.dtype.type
     n = x.shape[1]
-    one, count, least = f(1), f(n), f(eps)
+    count, least = f(n), f(eps)
     scaled, shifted = weight.size > 0, bias.size > 0
     for i in range(begin, end):
         row, out = x[i], y[i]
@@ -73,7 +74,7 @@ def _forward(begin, end, x, weight, bias, y, eps, centred):
         for j in range(n):
             d = row[j] - mean
             square += d * d
-        r = one / sqrt(square / count + least)
+        r = f(1) / sqrt(square / count + least)
         if scaled and shifted:
             for j in range(n):
                 out[j] = (row[j] - mean) * r * weight[j] + bias[j]
@@ -88,12 +89,12 @@ def _forward(begin, end, x, weight, bias, y, eps, centred):
                 out[j] = (row[j] - mean) * r
 
 
-@compiled
+@dividing
 def _backward(begin, end, g, x, weight, dx, sums, step, eps, centred):
     """sums[0, block] and sums[1, block]: what `step` rows add to the gradients of weight and bias."""
     f = x.dtype.type
     rows, n = x.shape
-    one, count, least = f(1), f(n), f(eps)
+    count, least = f(n), f(eps)
     summed = sums.size > 0
     for block in range(begin, end):
         if summed:
@@ -112,7 +113,7 @@ def _backward(begin, end, g, x, weight, dx, sums, step, eps, centred):
             for j in range(n):
                 d = row[j] - mean
                 square += d * d
-            r = one / sqrt(square / count + least)
+            r = f(1) / sqrt(square / count + least)
             total, along = f(0), f(0)
             if summed:
                 for j in range(n):

@@ -25,9 +25,15 @@ from .threads import share
 PART = 8192  # numbers; five such arrays of float32 fit a second-level cache
 ALONE = 8192  # numbers that are not worth a thread of their own
 WIDTH = 5  # arrays a row
+DIVIDING = FAST - {"arcp", "afn"}
 
 array_at = Late("memory", "array_at")
 _LIKE = {numpy.dtype(name): numpy.empty(0, name) for name in ("float32", "float64")}
+
+
+def dividing(function) -> Loop:
+    """`compiled`, without the estimates of 1 / x and 1 / sqrt(x), which give NaN for infinity."""
+    return Loop(function, DIVIDING)
 
 
 def _walk(begin, end, table, like, numbers):
@@ -50,7 +56,7 @@ def _walk(begin, end, table, like, numbers):
 
 def elementwise(update) -> Loop:
     """The loop over parts of all arrays that calls update(w, g, a, b, c, *numbers) for each part."""
-    names = dict(globals(), update=Loop(update, FAST, inline=True))
+    names = dict(globals(), update=Loop(update, DIVIDING, inline=True))
     walk = types.FunctionType(_walk.__code__, names, update.__name__)
     walk.__module__, walk.__qualname__ = update.__module__, f"{update.__name__}.parts"
     walk.__doc__ = update.__doc__

@@ -9,7 +9,8 @@ import numpy
 
 from ..backend import array_module
 from .embedding import FLOATS, present
-from .kernel import Kernel, compiled
+from .kernel import Kernel
+from .parts import dividing
 from .threads import share
 
 
@@ -39,7 +40,7 @@ adagrad_rows = Kernel(adagrad_rows)
 adam_rows = Kernel(adam_rows)
 
 
-@compiled
+@dividing
 def _sgd(begin, end, w, found, starts, order, rows, lr):
     lr = w.dtype.type(lr)
     for i in range(begin, end):
@@ -50,7 +51,7 @@ def _sgd(begin, end, w, found, starts, order, rows, lr):
                 into[d] -= lr * row[d]
 
 
-@compiled
+@dividing
 def _adagrad(begin, end, w, s, ids, rows, lr, eps):
     f = w.dtype.type
     lr, eps = f(lr), f(eps)
@@ -62,7 +63,7 @@ def _adagrad(begin, end, w, s, ids, rows, lr, eps):
             into[d] -= lr * (row[d] / (sqrt(x) + eps))
 
 
-@compiled
+@dividing
 def _adam(begin, end, w, m, v, ids, rows, lr, b1, b2, eps):
     f = w.dtype.type
     lr, c1, c2, eps = f(lr), f(1 - b1), f(1 - b2), f(eps)

@@ -117,6 +117,7 @@ def test_nan_and_infinity(name, width, options):
     expected = make(name, [(64,)], width, "float32")
     expected[0][0][3] = numpy.inf
     expected[0][1][[5, 9, 11]] = numpy.nan, numpy.inf, -numpy.inf
+    expected[0][1][[6, 10, 12]] = 1e20, -3e19, 1e-30  # whose squares are infinite or 0
     expected[0][-1][20] = numpy.nan
     found = copy.deepcopy(expected)
     with numpy.errstate(all="ignore"):

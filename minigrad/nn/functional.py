@@ -62,7 +62,7 @@ from ..ops.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from ..ops.norm import normalise, standardise
+from ..ops.norm import normalise, normalise_channels, standardise
 from ..ops.pad import pad
 from ..ops.pool import (
     adaptive_avg_pool1d,
@@ -520,35 +520,29 @@ def batch_norm(
     shape = input.array.shape
     if len(shape) < 2:
         raise ValueError(f"batch_norm: expected at least 2D input, got shape {tuple(shape)}")
-    per_channel = (1, -1, *[1] * (len(shape) - 2))
     for what, x in (("weight", weight), ("bias", bias), ("running_mean", running_mean)):
         if x is not None and x.array.shape != shape[1:2]:
             raise RuntimeError(
                 f"batch_norm: {what} should contain {shape[1]} elements not {x.array.size}"
             )
+    weight, bias = (0 if x is None else x for x in (weight, bias))
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: running_mean and running_var are needed in evaluation")
-        spread = (reshape(running_var, per_channel) + eps) ** -0.5
-        out = mul(input - reshape(running_mean, per_channel), spread)
-    else:
-        count = input.array.size // max(shape[1], 1)
-        if count <= 1:
-            raise ValueError(
-                f"Expected more than 1 value per channel when training, got input size {input.shape}"
-            )
-        dim = (0, *range(2, len(shape)))
-        out, mean, rstd = standardise(input, dim=dim, eps=eps)
-        if running_mean is not None:
-            variance = (rstd.array**-2 - eps) * (count / (count - 1))
-            for running, now in ((running_mean, mean.array), (running_var, variance)):
-                running.array += momentum * (now.reshape(-1) - running.array)
-                running.bump()
-    return _scale_and_shift(
-        out,
-        None if weight is None else reshape(weight, per_channel),
-        None if bias is None else reshape(bias, per_channel),
-    )
+        fixed = {"mean": running_mean.array, "rstd": (running_var.array + eps) ** -0.5}
+        return normalise_channels(input, weight, bias, eps=eps, **fixed)[0]
+    count = input.array.size // max(shape[1], 1)
+    if count <= 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+        )
+    out, mean, rstd = normalise_channels(input, weight, bias, eps=eps)
+    if running_mean is not None:
+        variance = (rstd.array**-2 - eps) * (count / (count - 1))
+        for running, now in ((running_mean, mean.array), (running_var, variance)):
+            running.array += momentum * (now - running.array)
+            running.bump()
+    return out
 
 
 def instance_norm(

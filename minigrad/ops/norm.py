@@ -7,10 +7,17 @@ dx = r (g - mean(g) - y mean(g y)), because m and r depend on every x.
 import math
 
 from ..backend import array_module
+from ..kernels.batch_norm import (
+    channel_affine,
+    channel_combine,
+    channel_moments,
+    channel_products,
+)
 from ..kernels.norm import normalise_rows, normalise_rows_backward
-from ..op import primitive
+from ..op import primitive, wrap
 from .elementwise import add_arrays, mul, rsqrt, square
 from .reduce import reduce_mean
+from .shape import reshape
 
 __all__ = []
 
@@ -119,5 +126,65 @@ normalise.samples(
         (rand(3, 2), 0, rand(2), {"ndim": 1, "eps": 0.1}),
         (rand(2, 3, 4), rand(4), 0, {"ndim": 1, "eps": 1e-5, "centred": False}),
         (rand(0, 4), rand(4), rand(4), {"ndim": 1, "eps": 1e-5}),
+    ]
+)
+
+
+@primitive(name="NativeBatchNorm")
+def normalise_channels(xp, x, weight, bias, *, eps, mean=None, rstd=None):
+    """(y, mean, rstd): (x - mean) rstd weight + bias for each channel, dimension 1; each (C) or 0.
+
+    mean, rstd: the batch's, or as given. rstd = 1 / sqrt(var + eps).
+    """
+    cube = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    if mean is None:
+        mean, rstd = channel_moments[xp](cube, eps)
+    scale = rstd * weight if hasattr(weight, "shape") else rstd
+    shift = bias if hasattr(bias, "shape") else xp.zeros_like(mean)
+    return channel_affine[xp](cube, mean, scale, shift).reshape(x.shape), mean, rstd
+
+
+def _channel_gradients(g, out, wanted, x, weight, bias, *, eps, mean, rstd):
+    g, g_mean, g_rstd = g
+    xp = array_module(x)
+    constant = mean is not None
+    _, mean, rstd = out
+    cube = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    g = g.reshape(cube.shape)
+    count = cube.shape[0] * cube.shape[2]
+    total, along = channel_products[xp](g, cube, mean)
+    scale = rstd * weight if hasattr(weight, "shape") else rstd
+    if constant:
+        b = c = xp.zeros_like(mean)
+    else:  # the mean and 1/std are outputs too: dm/dx = 1/n, dr/dx = -r^3 (x - m) / n
+        b = -(scale * along * rstd**2 + g_rstd * rstd**3) / count
+        c = (g_mean - scale * total) / count
+    dx = channel_combine[xp](g, cube, mean, scale, b, c).reshape(x.shape)
+    return dx, along * rstd, total
+
+
+def _channels_composite(x, weight, bias, *, eps, mean, rstd):
+    per_channel = (1, -1, *[1] * (len(x.shape) - 2))
+    if mean is None:
+        dim = (0, *range(2, len(x.shape)))
+        out, mean, rstd = standardise(x, dim=dim, eps=eps)
+        mean, rstd = reshape(mean, (-1,)), reshape(rstd, (-1,))
+    else:
+        mean, rstd = wrap(mean), wrap(rstd)
+        out = mul(x - reshape(mean, per_channel), reshape(rstd, per_channel))
+    if hasattr(weight, "shape"):
+        out = mul(out, reshape(weight, per_channel))
+    if hasattr(bias, "shape"):
+        out = add_arrays(out, reshape(bias, per_channel))
+    return out, mean, rstd
+
+
+normalise_channels.fused(_channel_gradients, _channels_composite)
+normalise_channels.samples(
+    lambda rand: [
+        (rand(5, 3), rand(3), rand(3), {"eps": 1e-5}),
+        (rand(2, 3, 4), rand(3), 0, {"eps": 0.1}),
+        (rand(2, 2, 3, 2), 0, 0, {"eps": 1e-3}),
+        (rand(3, 2, 2), rand(2), rand(2), {"eps": 0, "mean": rand(2), "rstd": rand(2)}),
     ]
 )
