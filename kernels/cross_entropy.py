@@ -18,7 +18,7 @@ from .threads import share
 from .vector_math import exp
 
 LANES = 64  # numbers whose largest is found side by side
-ROWS = 1 << 20  # logits that are held at once by linear_cross_entropy
+ROWS = 1 << 22  # logits that are held at once by linear_cross_entropy
 
 
 def _weights(classes, target, weight, smoothing, ignored, dtype):
@@ -199,7 +199,6 @@ def linear_cross_entropy_numba(
     of_bias = numpy.zeros(classes, h.dtype) if gradients and bias is not None else None
     rows = max(1, ROWS // max(classes, 1))
     room = numpy.empty((min(rows, count), classes), h.dtype)
-    partial = numpy.empty(w.shape, w.dtype) if gradients else None
     for first in range(0, count, rows):
         part = slice(first, min(first + rows, count))
         logits = room[: part.stop - first]
@@ -212,7 +211,7 @@ def linear_cross_entropy_numba(
             continue
         cross_entropy_backward[numpy](scale[part], logits, total, *options, out=logits)
         product[numpy](logits, w, out=of_h[part])
-        of_w += product[numpy](logits.T, h[part], out=partial)
+        product[numpy](logits.T, h[part], out=of_w, add=True)
         if bias is not None:
             of_bias += logits.sum(0)
     return losses, of_h, of_w, of_bias

@@ -17,11 +17,18 @@ gemm_float32 = Late("blas_call", "gemm_float32")
 gemm_float64 = Late("blas_call", "gemm_float64")
 FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 ALONE = 1 << 19  # multiplications that are not worth a block of their own
+DEPTHS = 4  # blocks that a deep product is cut into
 
 
-def product(a, b, out=None):
-    """a (..., m, k) times b (..., k, n) -> (..., m, n), into `out` if given; stacks broadcast."""
-    return numpy.matmul(a, b, out=out)
+def product(a, b, out=None, add=False):
+    """a (..., m, k) times b (..., k, n) -> (..., m, n); stacks broadcast.
+
+    out: where the result goes; add: what is there is added to.
+    """
+    if not add:
+        return numpy.matmul(a, b, out=out)
+    out += a @ b
+    return out
 
 
 product = Kernel(product)
@@ -107,17 +114,28 @@ def cut(m, n, k):
 
 
 @compiled
-def _blocks(begin, end, blas, zero, size, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
+def _blocks(begin, end, blas, beta, size, a, a_t, lda, b, b_t, ldb, c, ldc, m, n, k, rows, step):
     for block in range(begin, end):
         at = block * step
         if rows:
             part = a + at * size * (1 if a_t else lda)
             into = c + at * size * ldc
-            gemm(blas, a_t, b_t, min(step, m - at), n, k, part, lda, b, ldb, zero, into, ldc)
+            gemm(blas, a_t, b_t, min(step, m - at), n, k, part, lda, b, ldb, beta, into, ldc)
         else:
             part = b + at * size * (ldb if b_t else 1)
             into = c + at * size
-            gemm(blas, a_t, b_t, m, min(step, n - at), k, a, lda, part, ldb, zero, into, ldc)
+            gemm(blas, a_t, b_t, m, min(step, n - at), k, a, lda, part, ldb, beta, into, ldc)
+
+
+@compiled
+def _depths(begin, end, blas, zero, size, a, a_t, lda, b, b_t, ldb, c, m, n, k, step):
+    """Products of some columns of A with as many rows of B, each into a matrix of its own."""
+    for block in range(begin, end):
+        at = block * step
+        left = a + at * size * (lda if a_t else 1)
+        right = b + at * size * (1 if b_t else ldb)
+        into = c + block * m * n * size
+        gemm(blas, a_t, b_t, m, n, min(step, k - at), left, lda, right, ldb, zero, into, n)
 
 
 @compiled
@@ -128,36 +146,50 @@ def _stack(begin, end, blas, zero, size, a, a_t, lda, b, b_t, ldb, c, m, n, k):
 
 
 @product.implement("numpy")
-def product_numba(a, b, out=None):
+def product_numba(a, b, out=None, add=False):
     """Blocks of a large product, or the products of a stack, on all threads."""
     if a.ndim < 2 or b.ndim < 2 or a.dtype != b.dtype or a.shape[-1] != b.shape[-2]:
-        return numpy.matmul(a, b, out=out)
+        return product.reference(a, b, out, add)
     m, k = a.shape[-2:]
     n = b.shape[-1]
     work = m * n * k
     if a.ndim == b.ndim == 2:
         if work < 2 * ALONE or a.dtype not in FLOATS or blas() is None:
-            return numpy.matmul(a, b, out=out)
-        return _matrix_product(a, b, out, m, n, k)
+            return product.reference(a, b, out, add)
+        return _matrix_product(a, b, out, m, n, k, add)
     if a.size * n < 2 * ALONE or a.dtype not in FLOATS or blas() is None or out is not None:
-        return numpy.matmul(a, b, out=out)
+        return product.reference(a, b, out, add)
     return _stack_product(a, b, m, n, k)
 
 
-def _matrix_product(a, b, out, m, n, k):
+def _matrix_product(a, b, out, m, n, k, add=False):
     if out is None:
         out = numpy.empty((m, n), a.dtype)
     elif out.strides[1] != out.itemsize:
-        out[...] = _matrix_product(a, b, None, m, n, k)
-        return out
+        return product.reference(a, b, out, add)
     a, a_t, lda = as_matrix(a)
     b, b_t, ldb = as_matrix(b)
+    call = blas().gemm[a.dtype]
+    if k >= 4 * max(m, n):  # deep: to cut rows or columns would read all of A or B several times
+        step = -(-k // DEPTHS)
+        parts = numpy.empty((DEPTHS, m, n), a.dtype)
+        with one_blas_thread():
+            share(
+                _depths, -(-k // step), call, a.dtype.type(0), a.itemsize, address(a), a_t, lda,
+                address(b), b_t, ldb, address(parts), m, n, k, step,
+            )  # fmt: skip
+        parts = parts[: -(-k // step)]
+        if add:
+            out += parts.sum(0)
+        else:
+            numpy.sum(parts, 0, out=out)
+        return out
     blocks, rows, step = cut(m, n, k)
     ldc = out.strides[0] // out.itemsize
     with one_blas_thread():
         share(
-            _blocks, blocks, blas().gemm[a.dtype], a.dtype.type(0), a.itemsize, address(a), a_t,
-            lda, address(b), b_t, ldb, address(out), ldc, m, n, k, rows, step,
+            _blocks, blocks, call, a.dtype.type(add), a.itemsize, address(a), a_t, lda,
+            address(b), b_t, ldb, address(out), ldc, m, n, k, rows, step,
         )  # fmt: skip
     return out
 

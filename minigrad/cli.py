@@ -125,12 +125,20 @@ def _app():
         rounds: int = typer.Option(7, min=1, help="how often both sides take their turn"),
         apart: bool = typer.Option(False, help="each side in a process of its own"),
         small: bool = typer.Option(False, help="tiny sizes: to see that it works, not how fast"),
+        explain: str = typer.Option(
+            None, help="instead: this fused op beside its formula in plain ops (lstm, attention ...)"
+        ),
     ):
         """Time whole training steps against torch, where it is installed; a table and pictures."""
         from .benchmarks import growth as growing
         from .benchmarks import pictures, steps
         from .benchmarks.measure import write_json
 
+        if explain is not None:
+            from .benchmarks import explain as explaining
+
+            print(explaining.show(explaining.explain(explain, rounds, small)))
+            return
         out.mkdir(parents=True, exist_ok=True)
         results = steps.run(only, rounds, apart=apart, small=small)
         print(steps.show(results))

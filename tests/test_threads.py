@@ -113,6 +113,7 @@ SHAPES = [
     ((40, 300), (300, 700)),
     ((700, 300), (300, 40)),
     ((129, 257), (257, 131)),
+    ((20, 5000), (5000, 30)),
     ((1, 9), (9, 1)),
 ]
 
@@ -132,6 +133,8 @@ def test_products_of_views(shapes, dtype):
     out = numpy.full((a.shape[0], b.shape[1] + 3), 7, dtype)
     product[numpy](a, b, out=out[:, 1:-2])
     numpy.testing.assert_allclose(out[:, 1:-2], a @ b, rtol=tolerance, atol=tolerance)
+    product[numpy](a, b, out=out[:, 1:-2], add=True)
+    numpy.testing.assert_allclose(out[:, 1:-2], 2 * (a @ b), rtol=tolerance, atol=tolerance)
     assert (out[:, 0] == 7).all() and (out[:, -2:] == 7).all()
 
 
@@ -153,7 +156,9 @@ def test_products_of_stacks(lead, sizes, transposed, alone):
 
 
 @pytest.mark.parametrize(
-    "shapes", [((512, 300), (300, 640)), ((30, 64, 80), (30, 80, 64))], ids=str
+    "shapes",
+    [((512, 300), (300, 640)), ((20, 9000), (9000, 30)), ((30, 64, 80), (30, 80, 64))],
+    ids=str,
 )
 def test_products_do_not_depend_on_the_number_of_threads(shapes):
     rng = numpy.random.default_rng(0)
