@@ -6,11 +6,11 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minigrad.kernels import gru, lstm, rnn
+from minigrad.kernels.recurrent import panels
 
 import minigrad
 from minigrad.autograd import gradcheck, gradgradcheck
-from minigrad.kernels import gru, lstm, rnn
-from minigrad.kernels.recurrent import panels
 
 MODES = ["LSTM", "GRU", "RNN_TANH", "RNN_RELU"]
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
