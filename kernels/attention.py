@@ -288,7 +288,10 @@ def _forward(begin, end, plan, scale, kept, allowed, bias, k_panels, out, logs, 
                 top, total = tops[r], sums[r]
                 shift = top if lowest < top and top < highest else zero
                 nothing = total == zero
-                logs[head * queries + r0 + r] = highest if nothing else shift + log(total)
+                kept_log = highest if nothing else shift + log(total)
+                if total == highest:  # of an infinite score: no number, and none in the gradients
+                    kept_log = out.dtype.type(math.nan)
+                logs[head * queries + r0 + r] = kept_log
                 inverse = zero if nothing else kept / total
                 into = out[out_at + r * out_row : out_at + r * out_row + e]
                 for j in range(e):
