@@ -127,7 +127,18 @@ class Worker:
         while not self.ended:
             self.serve(self.job, SPINS)
             self.asleep = True
+            if self.awaited():
+                self.asleep = False
+                continue
             self.bed.acquire()  # to miss a job does no harm: who posts it does it alone then
+
+    def awaited(self):
+        """True if a job was posted while this thread waited for the GIL to go to sleep: it would miss it.
+
+        Who posts jobs holds the GIL until then, so that happens often where jobs are a while apart.
+        """
+        ticket = int(self.job[0])
+        return (ticket & 0xFFFF) < (ticket >> 16 & 0xFFFF)
 
     def wake(self):
         self.asleep = False
