@@ -112,7 +112,9 @@ def explain(name: str, rounds: int = 5, small: bool = False) -> dict:
     measured = alternate(programs, rounds, 1, seconds=0.05)
     for way, pair in zip(ways, (measured[:2], measured[2:]), strict=True):
         times[way] = [[1e3 * q for q in t.quartiles] for t in pair]
-    names = [n for n, x in zip(op.inputs, inputs, strict=False) if any(x is leaf for leaf in leaves)]
+    names = [
+        n for n, x in zip(op.inputs, inputs, strict=False) if any(x is leaf for leaf in leaves)
+    ]
     return {
         "name": name,
         "op": op.name,

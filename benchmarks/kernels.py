@@ -94,7 +94,9 @@ PROGRAMS = {
 
 
 def _size(arguments):
-    return sum(_size(x) if isinstance(x, (tuple, list)) else getattr(x, "size", 0) for x in arguments)
+    return sum(
+        _size(x) if isinstance(x, (tuple, list)) else getattr(x, "size", 0) for x in arguments
+    )
 
 
 def _copy(x):

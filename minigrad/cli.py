@@ -126,7 +126,8 @@ def _app():
         apart: bool = typer.Option(False, help="each side in a process of its own"),
         small: bool = typer.Option(False, help="tiny sizes: to see that it works, not how fast"),
         explain: str = typer.Option(
-            None, help="instead: this fused op beside its formula in plain ops (lstm, attention ...)"
+            None,
+            help="instead: this fused op beside its formula in plain ops (lstm, attention ...)",
         ),
     ):
         """Time whole training steps against torch, where it is installed; a table and pictures."""

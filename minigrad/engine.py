@@ -16,6 +16,8 @@ import traceback
 
 import numpy
 
+from .sparse import UnreadRows
+
 serial_numbers = itertools.count()
 
 
@@ -290,6 +292,8 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
         if wanted is not None and target not in wanted and (target, index) not in wanted:
             return
         if isinstance(target, Node):
+            if type(g) is UnreadRows:
+                g = g.to_dense()
             arrived = pending.get(target)
             if arrived is None:
                 arrived = pending[target] = Gradients(len(target.outputs))
@@ -331,7 +335,10 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                     deliver(edge[0], edge[1], fit(g, edge[2], edge[3]))
             results = g = None
         for leaf, arrived in leaves.items():
-            total = leaf._run_hooks(arrived.values[0], create_graph)
+            total = arrived.values[0]
+            if type(total) is UnreadRows and (leaf._grad_hooks or (leaf, 0) in captured):
+                total = arrived.values[0] = total.to_dense()
+            total = leaf._run_hooks(total, create_graph)
             if (leaf, 0) in captured:
                 captured[leaf, 0] = total
             if accumulate:
@@ -415,6 +422,8 @@ def _observe(node, arrived, create_graph):
 def _look_for_nan(node, results):
     for i, g in enumerate(results):
         array = getattr(g, "array", g)
+        if type(array) is UnreadRows:
+            array = array.to_dense()
         if array is None or array.dtype.kind not in "fV" or not (array != array).any():
             continue
         where = "(its forward pass ran outside detect_anomaly, so the line is not known)"

@@ -114,6 +114,7 @@ class Op:
         self.joint = None
         self.composite = None
         self.outputs = None
+        self.saved_outputs = None
         self.plans = {}
         self.make_samples = None
         self.make_errors = None
@@ -141,15 +142,18 @@ class Op:
             self.rules[input_name] = (rule, needs)
         self.plans.clear()
 
-    def fused(self, rule, composite, outputs=None):
+    def fused(self, rule, composite, outputs=None, saved=None):
         """Give one rule for all inputs together, and the same function in plain ops.
 
         rule(g, out, wanted, *inputs, **options) -> a gradient per input, arrays; `wanted` says which
         are needed, the others may be None. Without a rule the composite is differentiated. composite(*inputs, **options) is differentiated instead
         wherever the gradient itself is to have a gradient, and is what the op is tested against.
         outputs: how many of the outputs carry gradients; those after them only help the rule.
+        saved: which outputs the rule looks at, by number, and so may not be changed in place; the
+        others are None in `out`. All of them, if it isn't said.
         """
         self.joint, self.composite, self.outputs = rule, composite, outputs
+        self.saved_outputs = () if rule is None else saved
         self.rules = dict.fromkeys(self.inputs[: self.arity])
         self.plans.clear()
 
@@ -303,6 +307,8 @@ class Op:
             elif kind == "output":
                 value = out[which]
                 counter = out_versions[which]
+            elif kind == "some":  # outputs of which a rule reads only some
+                value = [out[k] if k in which else None for k in range(len(out))] if which else None
             elif kind == "shapes":
                 value = [x.shape for x in arrays[which:]]
             else:  # "inputs": the arrays of a variadic op
@@ -385,7 +391,10 @@ class Plan:
         )
         self.edge_of = {i: k for k, i in enumerate(self.tracked)}
         if op.composite is not None:
-            sources.append(("out", None))
+            if op.saved_outputs is None:
+                sources.append(("out", None))
+            else:
+                sources.append(("some", op.saved_outputs))
             sources.extend(("input", i) for i in range(len(op.inputs)))
             sources.extend(("option", name) for name in op.defaults)
             self.steps.append(op.composite)

@@ -13,6 +13,7 @@ from . import dtypes, engine, ops
 from .backend import CPU, array_module, device, device_of, to_device
 from .engine import run_backward, state
 from .op import Variable, primitive, tie, wrap
+from .sparse import UnreadRows
 from .ops.elementwise import (
     add_arrays,
     choose,
@@ -226,7 +227,10 @@ class Tensor(Variable):
     @property
     def grad(self) -> "Tensor | None":
         """What backward() has added up for this leaf so far."""
-        return self._grad
+        grad = self._grad
+        if grad is not None and type(grad.array) is UnreadRows:
+            grad.array = grad.array.to_dense()
+        return grad
 
     @grad.setter
     def grad(self, value):
@@ -355,9 +359,14 @@ class Tensor(Variable):
             g = cast(g, dtype=self.array.dtype)
             owned = True
         if create_graph:
-            self._grad = g if self._grad is None else self._grad + g
+            self._grad = g if self._grad is None else self.grad + g
+        elif type(g) is UnreadRows:
+            g = g.owned()
+            self._grad = wrap(g if self._grad is None else self._grad.array + g)
         elif self._grad is None:
             self._grad = wrap(numpy_or_cupy(g, self.array) if owned else _dense_copy(g, self.array))
+        elif type(self._grad.array) is UnreadRows:
+            self._grad = wrap(self._grad.array + g)
         elif hasattr(g, "add_into"):
             self._grad = wrap(g.add_into(self._grad.array))
         else:
@@ -617,7 +626,7 @@ class Tensor(Variable):
         copied._requires_grad = self._requires_grad
         memo[id(self)] = copied
         if self._grad is not None:
-            copied._grad = self._grad.__deepcopy__(memo)
+            copied._grad = self.grad.__deepcopy__(memo)
         return copied
 
     def __reduce_ex__(self, protocol):

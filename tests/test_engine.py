@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 import minigrad as mg
+from minigrad import sparse
 
 
 def leaf(*shape, dtype="float64"):
@@ -422,3 +423,103 @@ def test_numpy_bridge():
     assert numpy.shares_memory(mg.from_dlpack(array).array, array)
     with pytest.raises(RuntimeError, match="detach"):
         leaf(2).numpy()
+
+
+# -- gradients of tables, which stay rows until somebody looks -----------------------------------
+
+
+def table_and_loss():
+    table = mg.nn.Embedding(50, 3)
+    ids = mg.tensor([4, 7, 4, 49])
+    return table, ids, (table(ids) * mg.arange(12).reshape(4, 3)).sum()
+
+
+def expected_rows():
+    g = numpy.zeros((50, 3), "float32")
+    numpy.add.at(g, [4, 7, 4, 49], numpy.arange(12).reshape(4, 3))
+    return g
+
+
+def test_a_table_gradient_is_dense_to_whoever_looks():
+    table, _, loss = table_and_loss()
+    loss.backward()
+    assert type(table.weight._grad.array) is sparse.UnreadRows
+    grad = table.weight.grad
+    assert type(grad.array) is numpy.ndarray and table.weight.grad is grad
+    numpy.testing.assert_array_equal(grad.array, expected_rows())
+
+
+def test_table_gradients_add_up():
+    for look in (False, True):
+        table, ids, loss = table_and_loss()
+        loss.backward()
+        if look:
+            assert table.weight.grad is not None
+        (table(ids) * mg.arange(12).reshape(4, 3)).sum().backward()
+        (table.weight * 2).sum().backward()
+        (table(ids) * mg.arange(12).reshape(4, 3)).sum().backward()
+        numpy.testing.assert_array_equal(table.weight.grad.array, 3 * expected_rows() + 2)
+
+
+def test_a_table_used_twice_and_as_a_matrix():
+    table, ids, loss = table_and_loss()
+    both = loss + (table(ids[:2]) * 3).sum() + (table.weight * 2).sum()
+    both.backward()
+    g = expected_rows() + 2
+    numpy.add.at(g, [4, 7], 3)
+    numpy.testing.assert_array_equal(table.weight.grad.array, g)
+
+
+def test_rows_do_not_follow_what_the_user_changes_later():
+    table = mg.nn.Embedding(50, 3)
+    ids, g = mg.tensor([4, 7, 4, 49]), mg.arange(12.0).reshape(4, 3)
+    table(ids).backward(g)
+    ids.fill_(0)
+    g.fill_(0)
+    numpy.testing.assert_array_equal(table.weight.grad.array, expected_rows())
+
+
+def test_hooks_grad_and_nodes_see_dense_table_gradients():
+    table, _, loss = table_and_loss()
+    seen = []
+    table.weight.register_hook(lambda g: seen.append(g.array) or g * 2)
+    loss.backward()
+    numpy.testing.assert_array_equal(seen[0], expected_rows())
+    numpy.testing.assert_array_equal(table.weight.grad.array, 2 * expected_rows())
+    table, ids, loss = table_and_loss()
+    (g,) = mg.autograd.grad(loss, [table.weight])
+    numpy.testing.assert_array_equal(g.array, expected_rows())
+    doubled = table.weight * 2
+    out = mg.nn.functional.embedding(ids, doubled)
+    (out * mg.arange(12).reshape(4, 3)).sum().backward()
+    numpy.testing.assert_array_equal(table.weight.grad.array, 2 * expected_rows())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o, p: o.SGD(p, 0.1),
+        lambda o, p: o.SGD(p, 0.1, maximize=True),
+        lambda o, p: o.SGD(p, 0.1, momentum=0.9),
+        lambda o, p: o.SGD(p, 0.1, weight_decay=0.1),
+        lambda o, p: o.Adagrad(p, 0.1),
+        lambda o, p: o.Adagrad(p, 0.1, lr_decay=0.1),
+        lambda o, p: o.Adam(p),
+    ],
+    ids=["SGD", "maximize", "momentum", "decay", "Adagrad", "lr_decay", "Adam"],
+)
+def test_optimizers_take_rows_for_dense_gradients(make):
+    results = []
+    for look in (False, True):
+        mg.manual_seed(0)
+        table, ids, loss = table_and_loss()
+        optimizer = make(mg.optim, table.parameters())
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = table(ids).square().sum() + table(ids[:3]).sum()
+            loss.backward()
+            if look:
+                assert type(table.weight.grad.array) is numpy.ndarray
+            optimizer.step()
+        results.append(table.weight.detach().numpy())
+    numpy.testing.assert_allclose(*results, rtol=1e-6, atol=1e-7)

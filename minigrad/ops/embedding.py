@@ -14,7 +14,7 @@ from ..backend import array_module
 from ..engine import no_grad
 from ..kernels.embedding import scatter_add_rows
 from ..op import Variable, primitive, wrap
-from ..sparse import RowSparse
+from ..sparse import RowSparse, UnreadRows
 from .elementwise import choose, mul
 from .reduce import expand_to
 from .shape import reshape, unsqueeze
@@ -41,6 +41,8 @@ def scatter_rows(xp, x, *, ids, size):
 def _table_gradient(g, x_shape, ids, sparse):
     if sparse and not isinstance(g, Variable):
         return RowSparse(ids.reshape(-1), g.reshape(-1, *x_shape[1:]), x_shape)
+    if type(g) is numpy.ndarray and ids.size and ids.size < x_shape[0]:
+        return UnreadRows([(ids.reshape(-1), g.reshape(-1, *x_shape[1:]))], x_shape)
     return scatter_rows(g, ids=ids, size=x_shape[0])
 
 

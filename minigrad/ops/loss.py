@@ -123,7 +123,7 @@ def _cross_entropy_in_ops(logits, target, weight, smoothing, ignore_index, reduc
     return (-reduce_sum(log_softmax_along(logits, dim=1) * wrap(q), dim=dims),)
 
 
-softmax_cross_entropy.fused(_cross_entropy_gradient, _cross_entropy_in_ops, outputs=1)
+softmax_cross_entropy.fused(_cross_entropy_gradient, _cross_entropy_in_ops, outputs=1, saved=(1,))
 softmax_cross_entropy.samples(
     lambda rand: [
         (
@@ -187,7 +187,7 @@ def _linear_cross_entropy_in_ops(
 
 
 linear_softmax_cross_entropy.fused(
-    _linear_cross_entropy_gradients, _linear_cross_entropy_in_ops, outputs=1
+    _linear_cross_entropy_gradients, _linear_cross_entropy_in_ops, outputs=1, saved=(1, 2, 3)
 )
 linear_softmax_cross_entropy.samples(
     lambda rand: [

@@ -117,7 +117,7 @@ def _normalise_composite(x, weight, bias, *, ndim, eps, centred):
     return add_arrays(out, bias) if hasattr(bias, "shape") else out
 
 
-normalise.fused(_normalise_gradients, _normalise_composite)
+normalise.fused(_normalise_gradients, _normalise_composite, saved=())
 normalise.samples(
     lambda rand: [
         (rand(3, 4), rand(4), rand(4), {"ndim": 1, "eps": 1e-5}),
@@ -179,7 +179,7 @@ def _channels_composite(x, weight, bias, *, eps, mean, rstd):
     return out, mean, rstd
 
 
-normalise_channels.fused(_channel_gradients, _channels_composite)
+normalise_channels.fused(_channel_gradients, _channels_composite, saved=(1, 2))
 normalise_channels.samples(
     lambda rand: [
         (rand(5, 3), rand(3), rand(3), {"eps": 1e-5}),

@@ -36,6 +36,9 @@ class Adagrad(Optimizer):
             size = lr / (1 + (t - 1) * slower)
             adagrad[xp](rows, size, group["eps"], group["weight_decay"], sign(group))
 
+    def only_rows(self, group):
+        return not group["weight_decay"]
+
     def update_rows(self, group, p, g):
         if group["weight_decay"]:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")

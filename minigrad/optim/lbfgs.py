@@ -37,8 +37,8 @@ class LBFGS(Optimizer):
         parts = [
             (
                 numpy.zeros(p.array.size, p.array.dtype)
-                if p._grad is None
-                else p._grad.array.reshape(-1)
+                if p.grad is None
+                else p.grad.array.reshape(-1)
             )
             for p in self.param_groups[0]["params"]
         ]

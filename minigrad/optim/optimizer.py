@@ -14,7 +14,7 @@ from copy import deepcopy
 from ..backend import array_module
 from ..engine import enable_grad
 from ..op import wrap
-from ..sparse import RowSparse
+from ..sparse import RowSparse, UnreadRows
 from ..tensor import HookHandle, Tensor
 
 
@@ -177,6 +177,8 @@ class Optimizer:
                 if grad is None:
                     continue
                 g = grad.array
+                if type(g) is UnreadRows:
+                    g = self.read(group, p, g)
                 if type(g) is RowSparse:
                     self.update_rows(group, p, g)
                 else:
@@ -190,6 +192,20 @@ class Optimizer:
 
     def prepare(self, group: dict) -> None:
         """What has to happen once per group before its parameters change."""
+
+    def only_rows(self, group: dict) -> bool:
+        """True if rows whose gradient is zero keep their value and their state."""
+        return False
+
+    def read(self, group: dict, p: Tensor, g: UnreadRows):
+        """The rows of a gradient that are not zero, where they are all that matters, or all of it."""
+        if not self.only_rows(group):
+            return p.grad.array
+        if len(g.parts) == 1:
+            return RowSparse(*g.parts[0], g.shape)
+        ids, rows = zip(*g.parts, strict=True)
+        xp = array_module(p.array)
+        return RowSparse(xp.concatenate(ids), xp.concatenate(rows), g.shape)
 
     def update_all(self, group: dict, dense: list) -> None:
         """Change parameters of one group, given (parameter, its gradient's array) of each."""

@@ -50,6 +50,9 @@ class SGD(Optimizer):
                 group["nesterov"], sign(group),
             )  # fmt: skip
 
+    def only_rows(self, group):
+        return not group["momentum"] and not group["weight_decay"]
+
     def update_rows(self, group, p, g):
         if group["momentum"] or group["weight_decay"]:
             raise RuntimeError("SGD: sparse gradients need momentum=0 and weight_decay=0")
