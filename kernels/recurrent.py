@@ -21,13 +21,13 @@ import numpy
 
 from .kernel import Late, compiled
 from .matmul import FLOATS
+from .panels import pack, pack_transposed, panels
 from .threads import get_threads, share
 
 address = Late("blas_call", "address")
 fetch = Late("tile", "fetch")
 tile = Late("tile", "tile")
 ROWS = Late("tile", "ROWS")
-WIDTH = 128  # bytes of one row of a panel: see tile.py
 BLOCK = 64  # the most sequences that go through time together
 
 
@@ -86,62 +86,6 @@ def blocks_of(sizes):
 def run(loop, sizes, block, *arguments):
     """The loop over all blocks of the batch."""
     share(loop, -(-sizes[0] // block), block, *arguments)
-
-
-def panels(dtype, columns):
-    """(how many panels hold so many columns, the columns of one)."""
-    width = WIDTH // dtype.itemsize
-    return -(-columns // width), width
-
-
-def pack_transposed(*parts):
-    """[part_1 part_2 ...]^T in panels, for parts (columns, rows_i): (panels, all rows, width)."""
-    count, width = panels(parts[0].dtype, parts[0].shape[0])
-    packed = numpy.empty((count, sum(part.shape[1] for part in parts), width), parts[0].dtype)
-    first = 0
-    for part in parts:
-        share(_pack_transposed, count, numpy.ascontiguousarray(part), first, packed)
-        first += part.shape[1]
-    return packed
-
-
-def pack(matrix):
-    """A matrix (rows, columns) in panels: (panels, rows, width)."""
-    count, width = panels(matrix.dtype, matrix.shape[1])
-    packed = numpy.empty((count, matrix.shape[0], width), matrix.dtype)
-    share(_pack, count, numpy.ascontiguousarray(matrix), packed)
-    return packed
-
-
-@compiled
-def _pack_transposed(begin, end, matrix, first, packed):
-    zero = matrix.dtype.type(0)
-    columns, rows = matrix.shape
-    width = packed.shape[2]
-    for p in range(begin, end):
-        count = min(width, columns - p * width)
-        for j in range(count):
-            row = matrix[p * width + j]
-            for k in range(rows):
-                packed[p, first + k, j] = row[k]
-        for k in range(rows):
-            for j in range(count, width):
-                packed[p, first + k, j] = zero
-
-
-@compiled
-def _pack(begin, end, matrix, packed):
-    zero = matrix.dtype.type(0)
-    rows, columns = matrix.shape
-    width = packed.shape[2]
-    for p in range(begin, end):
-        count = min(width, columns - p * width)
-        for k in range(rows):
-            into, row = packed[p, k], matrix[k, p * width : p * width + count]
-            for j in range(count):
-                into[j] = row[j]
-            for j in range(count, width):
-                into[j] = zero
 
 
 @compiled

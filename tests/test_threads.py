@@ -130,6 +130,9 @@ def test_products_of_views(shapes, dtype):
             found = product[numpy](left, right)
             assert found.dtype == dtype
             numpy.testing.assert_allclose(found, left @ right, rtol=tolerance, atol=tolerance)
+    bias = rng.standard_normal(b.shape[1]).astype(dtype)
+    found = product[numpy](a, b, bias=bias)
+    numpy.testing.assert_allclose(found, a @ b + bias, rtol=tolerance, atol=tolerance)
     out = numpy.full((a.shape[0], b.shape[1] + 3), 7, dtype)
     product[numpy](a, b, out=out[:, 1:-2])
     numpy.testing.assert_allclose(out[:, 1:-2], a @ b, rtol=tolerance, atol=tolerance)

@@ -51,17 +51,17 @@ __all__ = [
 # -- matmul ------------------------------------------------------------------------------------
 
 
-def _product(xp, x, y):
-    """x @ y, with a stack of matrices times one matrix done as a single product.
+def _product(xp, x, y, bias=None):
+    """x @ y + bias, with a stack of matrices times one matrix done as a single product.
 
     The result lies in memory in the order of x: batch first or length first, nothing is copied.
     """
     if x.ndim < 3 or y.ndim != 2:
-        return product[xp](x, y)
+        return product[xp](x, y, bias=bias)
     order = _as_in_memory(x)
     lined = x if order is None else x.transpose(*order, x.ndim - 1)
     rows = math.prod(lined.shape[:-1])
-    out = product[xp](lined.reshape(rows, x.shape[-1]), y)
+    out = product[xp](lined.reshape(rows, x.shape[-1]), y, bias=bias)
     out = out.reshape(*lined.shape[:-1], y.shape[-1])
     if order is None:
         return out
@@ -140,9 +140,7 @@ transposed_times.samples(
 @primitive(name="Addmm")
 def affine(xp, x, w, b):
     """x w^T + b for x (..., in), w (out, in), b (out): a linear layer."""
-    out = _product(xp, x, w.T)
-    out += b
-    return out
+    return _product(xp, x, w.T, b)
 
 
 affine.vjp(

@@ -1,0 +1,88 @@
+"""Matrices packed in panels, the order in which `tile` reads the right factor of a product.
+
+A panel is WIDTH bytes of columns, row after row: (panels, rows, width), the last one filled up with
+zeros.
+"""
+
+import numpy
+
+from .kernel import compiled
+from .threads import share
+
+WIDTH = 128  # bytes of one row of a panel: see tile.py
+
+
+def panels(dtype, columns):
+    """(how many panels hold so many columns, the columns of one)."""
+    width = WIDTH // dtype.itemsize
+    return -(-columns // width), width
+
+
+def pack_transposed(*parts):
+    """[part_1 part_2 ...]^T in panels, for parts (columns, rows_i): (panels, all rows, width)."""
+    count, width = panels(parts[0].dtype, parts[0].shape[0])
+    packed = numpy.empty((count, sum(part.shape[1] for part in parts), width), parts[0].dtype)
+    first = 0
+    for part in parts:
+        share(_pack_transposed, count, numpy.ascontiguousarray(part), first, packed)
+        first += part.shape[1]
+    return packed
+
+
+def pack(matrix):
+    """A matrix (rows, columns) in panels: (panels, rows, width)."""
+    count, width = panels(matrix.dtype, matrix.shape[1])
+    packed = numpy.empty((count, matrix.shape[0], width), matrix.dtype)
+    share(_pack, count, numpy.ascontiguousarray(matrix), packed)
+    return packed
+
+
+@compiled
+def _pack_transposed(begin, end, matrix, first, packed):
+    """By squares of 16 columns: read along rows, written along columns from a copy in the cache.
+
+    Rows that lie a multiple of 4,096 bytes apart compete for one place in the cache: those one by one.
+    """
+    zero = matrix.dtype.type(0)
+    columns, rows = matrix.shape
+    width = packed.shape[2]
+    square = numpy.zeros((width, 16), matrix.dtype)
+    apart = rows * matrix.itemsize % 4096 != 0
+    for p in range(begin, end):
+        count = min(width, columns - p * width)
+        part = matrix[p * width : p * width + count]
+        into = packed[p, first : first + rows]
+        if count < width:
+            square[count:] = zero
+        whole = rows - rows % 16 if apart else 0
+        for k in range(0, whole, 16):
+            for j in range(count):
+                row, to = part[j, k : k + 16], square[j]
+                for i in range(16):
+                    to[i] = row[i]
+            for i in range(16):
+                to = into[k + i]
+                for j in range(width):
+                    to[j] = square[j, i]
+        for j in range(count):
+            row = part[j]
+            for k in range(whole, rows):
+                into[k, j] = row[k]
+        for j in range(count, width):
+            for k in range(whole, rows):
+                into[k, j] = zero
+
+
+@compiled
+def _pack(begin, end, matrix, packed):
+    zero = matrix.dtype.type(0)
+    rows, columns = matrix.shape
+    width = packed.shape[2]
+    for p in range(begin, end):
+        count = min(width, columns - p * width)
+        for k in range(rows):
+            into, row = packed[p, k], matrix[k, p * width : p * width + count]
+            for j in range(count):
+                into[j] = row[j]
+            for j in range(count, width):
+                into[j] = zero
