@@ -7,16 +7,15 @@ call there. Then it and its composite, `op.composite`, go forward, and backward 
 gradients.
 """
 
-from minigrad.benchmarks import measure  # first: it sets the number of threads
-
 import argparse
 
 import numpy
-
-import minigrad
+from minigrad.benchmarks import measure  # first: it sets the number of threads
 from minigrad.benchmarks.kernels import PROGRAMS
 from minigrad.benchmarks.measure import alternate, describe, machine, spread, table
 from minigrad.benchmarks.programs import STEPS
+
+import minigrad
 from minigrad.op import REGISTRY, Op, Variable
 
 # what people call an op: (its name, the program that calls it)

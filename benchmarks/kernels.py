@@ -7,18 +7,17 @@ the programs below where no step uses them: while a program runs once, the large
 kernel is kept. References are run in turn with kernels; a gain below 1.5 has no place in the library.
 """
 
-from minigrad.benchmarks import measure  # first: it sets the number of threads
-
 import argparse
 import contextlib
 
 import numpy
-
-import minigrad
-from minigrad import nn, optim
+from minigrad.benchmarks import measure  # first: it sets the number of threads
 from minigrad.benchmarks.measure import alternate, describe, machine, say, spread, table, write_json
 from minigrad.benchmarks.programs import STEPS
 from minigrad.kernels import kernel as kernels
+
+import minigrad
+from minigrad import nn, optim
 
 LEAST = 1.5
 F = nn.functional

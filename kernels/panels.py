@@ -6,9 +6,11 @@ zeros.
 
 import numpy
 
-from .kernel import compiled
+from .kernel import Late, compiled
 from .threads import share
 
+address = Late("blas_call", "address")
+turn = Late("tile", "turn")
 WIDTH = 128  # bytes of one row of a panel: see tile.py
 
 
@@ -39,37 +41,26 @@ def pack(matrix):
 
 @compiled
 def _pack_transposed(begin, end, matrix, first, packed):
-    """By squares of 16 columns: read along rows, written along columns from a copy in the cache.
-
-    Rows that lie a multiple of 4,096 bytes apart compete for one place in the cache: those one by one.
-    """
+    """By squares that are transposed in registers, as far as there are whole ones."""
     zero = matrix.dtype.type(0)
     columns, rows = matrix.shape
-    width = packed.shape[2]
-    square = numpy.zeros((width, 16), matrix.dtype)
-    apart = rows * matrix.itemsize % 4096 != 0
+    width, size = packed.shape[2], matrix.itemsize
+    side = 64 // size
     for p in range(begin, end):
         count = min(width, columns - p * width)
         part = matrix[p * width : p * width + count]
         into = packed[p, first : first + rows]
-        if count < width:
-            square[count:] = zero
-        whole = rows - rows % 16 if apart else 0
-        for k in range(0, whole, 16):
-            for j in range(count):
-                row, to = part[j, k : k + 16], square[j]
-                for i in range(16):
-                    to[i] = row[i]
-            for i in range(16):
-                to = into[k + i]
-                for j in range(width):
-                    to[j] = square[j, i]
+        squares, whole = count // side * side, rows // side * side
+        for k in range(0, whole, side):
+            for j in range(0, squares, side):
+                turn(zero, address(part) + (j * rows + k) * size, rows,
+                     address(into) + (k * width + j) * size, width)  # fmt: skip
         for j in range(count):
             row = part[j]
-            for k in range(whole, rows):
+            for k in range(whole if j < squares else 0, rows):
                 into[k, j] = row[k]
         for j in range(count, width):
-            for k in range(whole, rows):
+            for k in range(rows):
                 into[k, j] = zero
 
 

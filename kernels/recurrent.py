@@ -21,7 +21,7 @@ import numpy
 
 from .kernel import Late, compiled
 from .matmul import FLOATS
-from .panels import pack, pack_transposed, panels
+from .panels import panels
 from .threads import get_threads, share
 
 address = Late("blas_call", "address")

@@ -111,6 +111,46 @@ def tile(context, zero, rows, more, k, a, lda, step, panel, c, ldc):
 
 
 @intrinsic
+def turn(context, zero, rows, lda, into, ldc):
+    """Transpose a square of SIDE by SIDE numbers (64 bytes), from address to address, in zero's dtype.
+
+    Interleaving the first half of the rows with the second, log2(SIDE) times, transposes a square.
+    """
+    size = 4 if zero == numba.float32 else 8
+    side = 64 // size
+
+    def generate(target, builder, signature, values):
+        _, rows, lda, into, ldc = values
+        kind = ir.FloatType() if size == 4 else ir.DoubleType()
+        pointer = ir.VectorType(kind, side).as_pointer()
+
+        def place(base, step, i):
+            offset = builder.mul(step, _int64(i * size))
+            return builder.inttoptr(builder.add(base, offset), pointer)
+
+        halves = [range(side // 2), range(side // 2, side)]
+        masks = [
+            ir.Constant(
+                ir.VectorType(ir.IntType(32), side), [i for k in half for i in (k, side + k)]
+            )
+            for half in halves
+        ]
+        square = [builder.load(place(rows, lda, i), align=size) for i in range(side)]
+        for _ in range(side.bit_length() - 1):
+            square = [
+                builder.shuffle_vector(square[i], square[i + side // 2], mask)
+                for i in range(side // 2)
+                for mask in masks
+            ]
+        for i in range(side):
+            builder.store(square[i], place(into, ldc, i), align=size)
+        return target.get_dummy_value()
+
+    number = numba.int64
+    return numba.void(zero, number, number, number, number), generate
+
+
+@intrinsic
 def fetch(context, array, i):
     """Ask for the cache line of array[i], to write it soon: a store that waits holds up the others."""
 

@@ -24,6 +24,11 @@ class RowSparse:
         self.coalesced = coalesced
 
     @property
+    def parts(self):
+        """[(ids, rows)]: what UnreadRows has several of."""
+        return [(self.ids, self.rows)]
+
+    @property
     def dtype(self):
         return self.rows.dtype
 
@@ -121,6 +126,12 @@ class UnreadRows:
         for ids, rows in others:
             sgd_rows[xp](table, ids, rows, -1.0)
         return table
+
+    def coalesce(self):
+        """The rows that are not zero, each once, as RowSparse."""
+        ids, rows = zip(*self.parts, strict=True)
+        xp = array_module(rows[0])
+        return RowSparse(xp.concatenate(ids), xp.concatenate(rows), self.shape).coalesce()
 
     def owned(self):
         """The same, in memory that nobody else can change: copied where somebody refers to it."""

@@ -13,7 +13,6 @@ from . import dtypes, engine, ops
 from .backend import CPU, array_module, device, device_of, to_device
 from .engine import run_backward, state
 from .op import Variable, primitive, tie, wrap
-from .sparse import UnreadRows
 from .ops.elementwise import (
     add_arrays,
     choose,
@@ -28,6 +27,7 @@ from .ops.elementwise import (
 from .ops.reduce import cast, sum_to
 from .printing import format_tensor, tensor_repr
 from .size import Size
+from .sparse import UnreadRows
 
 
 class Tensor(Variable):

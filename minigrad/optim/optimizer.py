@@ -177,9 +177,9 @@ class Optimizer:
                 if grad is None:
                     continue
                 g = grad.array
-                if type(g) is UnreadRows:
-                    g = self.read(group, p, g)
-                if type(g) is RowSparse:
+                if type(g) is UnreadRows and not self.only_rows(group):
+                    g = p.grad.array
+                if type(g) in (RowSparse, UnreadRows):
                     self.update_rows(group, p, g)
                 else:
                     dense.append((p, g))
@@ -196,16 +196,6 @@ class Optimizer:
     def only_rows(self, group: dict) -> bool:
         """True if rows whose gradient is zero keep their value and their state."""
         return False
-
-    def read(self, group: dict, p: Tensor, g: UnreadRows):
-        """The rows of a gradient that are not zero, where they are all that matters, or all of it."""
-        if not self.only_rows(group):
-            return p.grad.array
-        if len(g.parts) == 1:
-            return RowSparse(*g.parts[0], g.shape)
-        ids, rows = zip(*g.parts, strict=True)
-        xp = array_module(p.array)
-        return RowSparse(xp.concatenate(ids), xp.concatenate(rows), g.shape)
 
     def update_all(self, group: dict, dense: list) -> None:
         """Change parameters of one group, given (parameter, its gradient's array) of each."""

@@ -56,9 +56,9 @@ class SGD(Optimizer):
     def update_rows(self, group, p, g):
         if group["momentum"] or group["weight_decay"]:
             raise RuntimeError("SGD: sparse gradients need momentum=0 and weight_decay=0")
-        sgd_rows[array_module(p.array)](
-            p.array, g.ids, g.rows, as_number(group["lr"]) * sign(group)
-        )
+        lr = as_number(group["lr"]) * sign(group)
+        for ids, rows in g.parts:
+            sgd_rows[array_module(p.array)](p.array, ids, rows, lr)
 
 
 class ASGD(Optimizer):
