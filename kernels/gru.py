@@ -17,16 +17,14 @@ All four are kept in one array in the order dq, dr, dz, dn: a part of it meets W
 import numpy
 
 from .kernel import Kernel, compiled
+from .panels import pack, pack_transposed, panels
 from .recurrent import (
     blocks_of,
     compilable,
     copy_row,
     fetch_row,
     layout,
-    pack,
     pack_row,
-    pack_transposed,
-    panels,
     panels_of_rows,
     previous,
     row_sums,

@@ -12,16 +12,14 @@ from step t + 1, d_t = dh_t f', where f' is 1 - h_t^2 for tanh and 1 or 0 for re
 import numpy
 
 from .kernel import Kernel, compiled
+from .panels import pack, pack_transposed, panels
 from .recurrent import (
     blocks_of,
     compilable,
     copy_row,
     fetch_row,
     layout,
-    pack,
     pack_row,
-    pack_transposed,
-    panels,
     panels_of_rows,
     previous,
     row_sums,

@@ -146,8 +146,9 @@ class Op:
         """Give one rule for all inputs together, and the same function in plain ops.
 
         rule(g, out, wanted, *inputs, **options) -> a gradient per input, arrays; `wanted` says which
-        are needed, the others may be None. Without a rule the composite is differentiated. composite(*inputs, **options) is differentiated instead
-        wherever the gradient itself is to have a gradient, and is what the op is tested against.
+        are needed, the others may be None. composite(*inputs, **options) is differentiated instead
+        where there is no rule, and wherever the gradient itself is to have a gradient; and it is what
+        the op is tested against.
         outputs: how many of the outputs carry gradients; those after them only help the rule.
         saved: which outputs the rule looks at, by number, and so may not be changed in place; the
         others are None in `out`. All of them, if it isn't said.

@@ -99,9 +99,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"linear: mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}"
         )
-    if bias is not None and len(x_shape) > 1 and bias.array.shape == w_shape[:1]:
-        if bias.array.dtype == weight.array.dtype:
-            return affine(input, weight, bias)
+    if (
+        bias is not None
+        and len(x_shape) > 1
+        and bias.array.shape == w_shape[:1]
+        and bias.array.dtype == weight.array.dtype
+    ):
+        return affine(input, weight, bias)
     if len(w_shape) == 1:
         out = input @ weight
     elif len(x_shape) == 1:
