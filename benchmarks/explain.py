@@ -1,6 +1,6 @@
 """A fused op beside the same function composed of plain ops: both times, both gradients, their difference.
 
-    minigrad bench --explain lstm        or        python benchmarks/explain.py lstm
+    python benchmarks/explain.py lstm        or        minigrad bench --explain lstm
 
 The op is called as a training step calls it (benchmarks/programs.py): with the inputs of its largest
 call there. Then it and its composite, `op.composite`, go forward, and backward from the same random

@@ -27,7 +27,7 @@ ALONE = 8192  # numbers that are not worth a thread of their own
 WIDTH = 5  # arrays a row
 DIVIDING = FAST - {"arcp", "afn"}
 
-array_at = Late("memory", "array_at")
+array_at = Late("array_at", "array_at")
 _LIKE = {numpy.dtype(name): numpy.empty(0, name) for name in ("float32", "float64")}
 
 
