@@ -8,7 +8,8 @@ with w[k]: BLAS reads them where they are, so no windows are copied (no im2col).
 The maximum over time (Collobert et al. 2011; Kim 2014) passes its gradient to one time step of each
 filter, all others get zero. So gradients that are mostly zeros, wherever they come from, are not
 multiplied as matrices: each number that isn't zero adds a window of x to dw and a row of w to dx,
-fifty times less work for texts of fifty words.
+fifty times less work for texts of fifty words. A dense gradient has nothing to skip: there the gain
+over windows and BLAS is small, 0.9 to 1.4 times.
 
 x (B, L, C) is padded already; w (O, C, K) as torch keeps it; out (B, T, O).
 """
@@ -291,22 +292,13 @@ def conv1d_input_numba(g, w, length, stride, dilation):
 
 @conv1d_weight.implement("numpy")
 def conv1d_weight_numba(g, x, kernel, stride, dilation):
-    """One product per place of the kernel; or one window per number that is not zero.
-
-    For all texts at once: g gets rows of zeros where the windows of one text would reach the next.
-    """
+    """One product with all windows; or one window per number that is not zero."""
     if not _suits(g, x):
         return conv1d_weight.reference(g, x, kernel, stride, dilation)
-    (batch, length, channels), (_, steps, filters) = x.shape, g.shape
-    x = numpy.ascontiguousarray(x)
+    (channels, filters), x = (x.shape[2], g.shape[2]), numpy.ascontiguousarray(x)
     few = _sparse(g)
     if few is not None:
         return weight_from_few(few, x, (filters, channels, kernel), stride, dilation)
-    spread = numpy.zeros((batch, length, filters), g.dtype)
-    spread[:, : stride * (steps - 1) + 1 : stride] = g
-    spread, rows = spread.reshape(-1, filters), x.reshape(-1, channels)
-    out = numpy.empty((kernel, filters, channels), g.dtype)
-    for k in range(kernel):
-        reach = batch * length - dilation * k
-        product[numpy](spread[:reach].T, rows[dilation * k :], out=out[k])
-    return numpy.ascontiguousarray(out.transpose(1, 2, 0))
+    windows = _windows(x, kernel, stride, dilation)[:, : g.shape[1]].reshape(-1, kernel * channels)
+    out = product[numpy](g.reshape(-1, filters).T, windows)
+    return numpy.ascontiguousarray(out.reshape(filters, kernel, channels).transpose(0, 2, 1))

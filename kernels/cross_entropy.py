@@ -18,7 +18,7 @@ from .threads import share
 from .vector_math import exp
 
 LANES = 64  # numbers whose largest is found side by side
-ROWS = 1 << 22  # logits that are held at once by linear_cross_entropy
+ROWS = 1 << 23  # logits that are held at once by linear_cross_entropy
 
 
 def _weights(classes, target, weight, smoothing, ignored, dtype):
