@@ -57,7 +57,7 @@ def public(namespace):
     """The names that users meet: no underscores, no modules, no names of Python's own."""
     found = set()
     for name in dir(namespace):
-        if name.startswith("_"):
+        if name.startswith("_") or name == "TYPE_CHECKING":
             continue
         value = getattr(namespace, name, None)
         if isinstance(value, types.ModuleType):

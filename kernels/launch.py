@@ -24,6 +24,7 @@ PLACE = 17  # address of its arguments
 COUNT = 18  # the whole range
 STEP = 19  # of which a piece has so many
 JOB = 24
+ROOM = 512  # int64 numbers for the arguments: an array of n dimensions takes 5 + 2 n
 
 _int64 = ir.IntType(64)
 _trampoline = ir.FunctionType(ir.VoidType(), [_int64, _int64, _int64])
@@ -85,6 +86,8 @@ def leave(context, place, arguments):
     """Write a tuple of arguments, as compiled code holds them, to the memory of the array `place`."""
 
     def generate(target, builder, signature, values):
+        if target.get_abi_sizeof(values[1].type) > 8 * ROOM:
+            raise ValueError(f"launch: {arguments} need more than {8 * ROOM} bytes: raise ROOM")
         pointer = _pointer(target, builder, signature.args[0], values[0], _int64(0))
         builder.store(values[1], builder.bitcast(pointer, values[1].type.as_pointer()), align=8)
         return builder.ptrtoint(pointer, _int64)

@@ -90,9 +90,7 @@ class Pool:
 
         self.wait = launch.wait
         self.job = numpy.zeros(launch.JOB, numpy.int64)
-        self.place = numpy.zeros(
-            512, numpy.int64
-        )  # for the arguments: an array takes 7 or 9 numbers
+        self.place = numpy.zeros(launch.ROOM, numpy.int64)
         self.wait(self.job, 0, 1)  # compiled here, so that no two threads do that at once
         launch.serve(self.job, 0)
         self.workers = [Worker(self.job, launch) for _ in range(count)]
@@ -103,7 +101,7 @@ class Pool:
             if worker.asleep:
                 worker.wake()
         if not loop.launch(self.job, self.place, pieces, count, SPINS, arguments):
-            pieces = self.job[0] >> 16 & 0xFFFF
+            pieces = self.job[0] >> 16 & 0xFFFF  # of the ticket: see launch.py
             while not self.wait(self.job, pieces, SPINS):
                 time.sleep(0)
 
