@@ -74,6 +74,7 @@ def numba():
         import numba
     except ImportError:
         return None
+    _defer_scipy()
     return numba
 
 
@@ -210,7 +211,6 @@ def _keep_on_disk(dispatcher, function):
                 print(f"minigrad: compiling {name}, once for this machine ...", file=sys.stderr)
             return found
 
-    _defer_scipy()
     cache = Cache(function)
     cache._cache_file = IndexDataCacheFile(
         cache_path=cache._cache_path,
