@@ -11,8 +11,7 @@ import math
 
 import numpy
 
-from .kernel import Kernel, compiled
-from .matmul import FLOATS
+from .kernel import FLOATS, Kernel, compiled
 from .threads import share
 from .vector_math import erf, exp, sigmoid, tanh
 

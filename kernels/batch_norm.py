@@ -15,8 +15,7 @@ from math import sqrt
 
 import numpy
 
-from .kernel import Kernel
-from .norm import FLOATS
+from .kernel import FLOATS, Kernel
 from .parts import dividing
 from .threads import share
 

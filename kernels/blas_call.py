@@ -40,18 +40,6 @@ def gemm(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
 
 
 @intrinsic
-def gemm_float32(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
-    """`gemm` for float32, whatever beta is."""
-    return _definition(numba.float32)
-
-
-@intrinsic
-def gemm_float64(context, blas, a_t, b_t, m, n, k, a, lda, b, ldb, beta, c, ldc):
-    """`gemm` for float64, whatever beta is."""
-    return _definition(numba.float64)
-
-
-@intrinsic
 def address(context, array):
     """Where the numbers of an array begin."""
 

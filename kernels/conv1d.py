@@ -16,8 +16,8 @@ x (B, L, C) is padded already; w (O, C, K) as torch keeps it; out (B, T, O).
 
 import numpy
 
-from .kernel import Kernel, Late, compiled
-from .matmul import FLOATS, address, blas, gemm, one_blas_thread, product
+from .kernel import FLOATS, Kernel, Late, compiled
+from .matmul import address, blas, gemm, one_blas_thread, product
 from .threads import share
 
 address_of = Late("blas_call", "address")

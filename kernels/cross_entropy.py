@@ -12,12 +12,11 @@ time, together with their gradients, so that those of a large vocabulary never e
 
 import numpy
 
-from .kernel import Kernel, compiled, inlined
-from .matmul import FLOATS, product
+from .kernel import FLOATS, Kernel, compiled, inlined
+from .matmul import product
 from .threads import share
 from .vector_math import exp
 
-LANES = 64  # numbers whose largest is found side by side
 ROWS = 1 << 23  # logits that are held at once by linear_cross_entropy
 
 

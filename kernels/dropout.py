@@ -6,8 +6,7 @@ of g, and no mask is stored.
 
 import numpy
 
-from .kernel import Kernel, compiled
-from .matmul import FLOATS
+from .kernel import FLOATS, Kernel, compiled
 from .random_bits import keep_mask, keeps, threshold
 from .threads import share
 

@@ -8,10 +8,9 @@ zeros. Each sum is taken in the order of the positions, so it is the same for an
 import numpy
 
 from ..backend import array_module
-from .kernel import Kernel, compiled
+from .kernel import FLOATS, Kernel, compiled
 from .threads import share
 
-FLOATS = numpy.dtype("float32"), numpy.dtype("float64")
 FEW = 64  # rows of a table that are too few to be shared out; then columns are
 
 

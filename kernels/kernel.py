@@ -24,13 +24,10 @@ import sys
 import threading
 import types
 
-FAST = {
-    "contract",
-    "reassoc",
-    "nsz",
-    "arcp",
-    "afn",
-}  # no nnan, no ninf: NaN and inf stay what they are
+import numpy
+
+FLOATS = numpy.dtype("float32"), numpy.dtype("float64")  # what loops are compiled for
+FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}  # no nnan, no ninf: both stay what they are
 EXACT = {"contract", "nsz", "arcp"}  # without reassociation, for code that relies on rounding
 
 

@@ -11,7 +11,7 @@ import functools
 
 import numpy
 
-from .kernel import Kernel, Late, compiled, numba
+from .kernel import FLOATS, Kernel, Late, compiled, numba
 from .panels import pack, pack_transposed
 from .threads import share
 
@@ -19,9 +19,6 @@ gemm = Late("blas_call", "gemm")
 address_of = Late("blas_call", "address")
 tile = Late("tile", "tile")
 ROWS = Late("tile", "ROWS")
-gemm_float32 = Late("blas_call", "gemm_float32")
-gemm_float64 = Late("blas_call", "gemm_float64")
-FLOATS = (numpy.dtype("float32"), numpy.dtype("float64"))
 _NONE = {dtype: numpy.zeros(0, dtype) for dtype in FLOATS}
 ALONE = 1 << 19  # multiplications that are not worth a thread of their own
 TALL = 1 << 17  # numbers of A that stay in the second-level cache

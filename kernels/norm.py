@@ -17,11 +17,10 @@ from math import sqrt
 import numpy
 
 from ..backend import array_module
-from .kernel import Kernel
+from .kernel import FLOATS, Kernel
 from .parts import dividing
 from .threads import share
 
-FLOATS = numpy.dtype("float32"), numpy.dtype("float64")
 GRAIN = 4096  # numbers that are not worth a thread of their own
 BLOCK = 8192  # numbers whose rows are added up by one thread, for the gradients of weight and bias
 

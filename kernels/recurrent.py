@@ -19,8 +19,7 @@ import functools
 
 import numpy
 
-from .kernel import Late, compiled
-from .matmul import FLOATS
+from .kernel import FLOATS, Late, compiled
 from .panels import panels
 from .threads import get_threads, share
 

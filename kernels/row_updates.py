@@ -8,8 +8,8 @@ from math import sqrt
 import numpy
 
 from ..backend import array_module
-from .embedding import FLOATS, present
-from .kernel import Kernel
+from .embedding import present
+from .kernel import FLOATS, Kernel
 from .parts import dividing
 from .threads import share
 
