@@ -3,7 +3,7 @@
 from minigrad.benchmarks.measure import describe
 
 from minigrad.files import atomic
-from minigrad.train.extra import need
+from minigrad.extra import need
 
 OURS, THEIRS, BOUND = "#1f5fa8", "#d9772b", "#777777"
 

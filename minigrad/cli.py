@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from .train.extra import need
+from .extra import need
 
 
 def _split(dataset, seed):

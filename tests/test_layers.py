@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"backend", "dtypes", "size", "files"},
+    {"backend", "dtypes", "size", "files", "extra"},
     {"generator"},
     {"kernels"},
     {"engine", "op", "sparse"},

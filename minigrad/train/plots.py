@@ -1,6 +1,6 @@
 """Pictures of a run: loss and accuracy over epochs, and the confusion matrix."""
 
-from .extra import need
+from ..extra import need
 
 
 def _figure(*sizes):

@@ -1,6 +1,6 @@
 """A run on the terminal: a bar for the running epoch, a table row for every finished one."""
 
-from .extra import need
+from ..extra import need
 
 
 class Progress:

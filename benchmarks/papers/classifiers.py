@@ -1,0 +1,1 @@
+"""Text classifiers: MR, TREC, Subj, SST-2, IMDB."""
