@@ -2,8 +2,8 @@
 
 from minigrad.benchmarks.measure import describe
 
-from minigrad.files import atomic
 from minigrad.extra import need
+from minigrad.files import atomic
 
 OURS, THEIRS, BOUND = "#1f5fa8", "#d9772b", "#777777"
 

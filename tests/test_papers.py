@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from minigrad.benchmarks.papers import experiments, table
 from minigrad.benchmarks.papers.experiments import Record, experiment, perform
 

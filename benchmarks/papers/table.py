@@ -32,7 +32,7 @@ def markdown(folder: Path = FOLDER) -> str:
         "",
         "Written by `python -m minigrad.benchmarks.papers table` from the records in `papers/`; a row is",
         "measured again by `python -m minigrad.benchmarks.papers run NAME`. ± is one standard deviation",
-        "over folds or seeds; minutes are those of two threads or one on a small machine, as noted in the record.",
+        "over folds or seeds; each record notes its machine and threads.",
         "",
         "| model | data | measure | paper | ours | minutes | name |",
         "| --- | --- | --- | --- | --- | --- | --- |",
