@@ -21,10 +21,13 @@ from minigrad.profiler import (
     ProfilerActivity,
     profile,
     record_function,
+    recorder,
     schedule,
+    session,
     tensorboard_trace_handler,
 )
-from minigrad.utils.data import DataLoader, TensorDataset
+from minigrad.profiler.table import SORT_KEYS
+from minigrad.utils.data import DataLoader, TensorDataset, dataloader
 
 
 class Clock:
@@ -43,7 +46,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(profiler, "_clock", made)
+    monkeypatch.setattr(recorder, "clock", made)
+    monkeypatch.setattr(session, "clock", made)
     return made
 
 
@@ -57,8 +61,8 @@ HOOKED = [
     (optim.Optimizer, "step"),
     (optim.Optimizer, "zero_grad"),
     (optim.LBFGS, "step"),
-    (profiler.dataloader._HereIterator, "__next__"),
-    (profiler.dataloader._WorkersIterator, "__next__"),
+    (dataloader._HereIterator, "__next__"),
+    (dataloader._WorkersIterator, "__next__"),
     (nn.Module, "__call__"),
 ]
 
@@ -73,7 +77,7 @@ def no_trace_left():
     before = originals()
     yield
     assert all(a is b for a, b in zip(before, originals(), strict=True))
-    assert profiler._current is None and profiler._recorder is None
+    assert session._current is None and session._recorder is None
 
 
 def counts(prof):
@@ -770,7 +774,7 @@ def test_order_and_number_of_rows(clock):
     assert "2 of 3 rows, 83.33% of the time" in averages.table("cpu_time", row_limit=2)
     assert names_in(averages.table("cpu_time", row_limit=-1)) == ["a", "c", "b"]
     assert names_in(averages.table(row_limit=0)) == []
-    for key in profiler._SORT_KEYS:
+    for key in SORT_KEYS:
         assert len(names_in(averages.table(sort_by=key))) == 3
 
 
