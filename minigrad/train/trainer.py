@@ -50,6 +50,11 @@ class EarlyStopping:
         self.best, self.waited = state["best"], state["waited"]
 
 
+def apply(model, inputs):
+    """The model's outputs; a tuple of inputs (ids and lengths, say) is one argument each."""
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
 def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     """(mean loss, accuracy, predictions, labels) of a classifier in evaluation mode."""
     was_training = model.training
@@ -58,7 +63,7 @@ def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     predicted, truth = [], []
     with no_grad():
         for inputs, labels in batches:
-            logits = model(inputs)
+            logits = apply(model, inputs)
             chosen = logits.argmax(1)
             total += loss_fn(logits, labels).item() * len(labels)
             right += int((chosen == labels).sum())
@@ -139,7 +144,7 @@ class Trainer:
         steps = len(batches)
         for step, (inputs, labels) in enumerate(batches, start=1):
             self.optimizer.zero_grad()
-            logits = self.model(inputs)
+            logits = apply(self.model, inputs)
             loss = self.loss_fn(logits, labels)
             loss.backward()
             if self.max_norm is not None:
