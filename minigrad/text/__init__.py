@@ -3,12 +3,14 @@
 from .batch import BucketBatchSampler, collate_classification, pad_ids
 from .datasets import TextDataset, data_home, load
 from .tokenize import get_tokenizer
+from .vectors import WordVectors
 from .vocab import Vocab, build_vocab_from_iterator
 
 __all__ = [
     "BucketBatchSampler",
     "TextDataset",
     "Vocab",
+    "WordVectors",
     "build_vocab_from_iterator",
     "collate_classification",
     "data_home",
