@@ -14,8 +14,9 @@ class TextCNN(nn.Module):
     """Embedding -> Conv1d of each width + ReLU -> max over time -> dropout -> Linear.
 
     ids (B, T) -> logits (B, C). T must be at least the widest filter. The embedding of `padding_idx`
-    is zero and stays zero. `embeddings` (V, D) gives pretrained vectors, which `freeze` keeps as they
-    are (Kim's "static"; without it, "non-static"; without vectors, "rand").
+    is zero and stays zero. Kim's four variants: "rand" without `embeddings`; with pretrained ones
+    (V, D), "static" with freeze=True, "non-static" without it, "multichannel" with
+    multichannel=True: two copies of them, one frozen, every filter applied to both and summed.
     """
 
     def __init__(
@@ -29,8 +30,14 @@ class TextCNN(nn.Module):
         padding_idx: int = 0,
         embeddings=None,
         freeze: bool = False,
+        multichannel: bool = False,
     ):
         super().__init__()
+        if multichannel and (embeddings is None or freeze):
+            raise ValueError(
+                "TextCNN: two channels need pretrained vectors, one copy of which is trained: pass "
+                "embeddings=..., and leave freeze False"
+            )
         if embeddings is None:
             self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=padding_idx)
             with torch.no_grad():  # Kim draws unknown words from U[-0.25, 0.25]
@@ -40,12 +47,24 @@ class TextCNN(nn.Module):
             self.embedding = nn.Embedding.from_pretrained(
                 embeddings, freeze=freeze, padding_idx=padding_idx
             )
+        self.static = None
+        if multichannel:
+            self.static = nn.Embedding.from_pretrained(embeddings.clone(), padding_idx=padding_idx)
         width = self.embedding.embedding_dim
+        self.widest = max(kernel_sizes)
         self.convs = nn.ModuleList(nn.Conv1d(width, num_filters, k) for k in kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(num_filters * len(kernel_sizes), num_classes)
 
     def forward(self, ids):
-        x = self.embedding(ids).transpose(1, 2)  # (B, D, T)
+        if ids.shape[1] < self.widest:
+            raise ValueError(
+                f"TextCNN: texts of {ids.shape[1]} words are shorter than the widest filter, "
+                f"{self.widest}: pad them, as by pad_ids(rows, min_length={self.widest})"
+            )
+        x = self.embedding(ids)  # (B, T, D)
+        if self.static is not None:
+            x = x + self.static(ids)  # a filter is linear: its sum over channels is that of the sum
+        x = x.transpose(1, 2)  # (B, D, T)
         pooled = [F.relu(conv(x)).max(dim=2).values for conv in self.convs]  # each (B, F)
         return self.fc(self.dropout(torch.cat(pooled, dim=1)))

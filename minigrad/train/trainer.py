@@ -55,6 +55,19 @@ def apply(model, inputs):
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
+def decide(logits, labels):
+    """(what is predicted, how many of it are right): the likeliest label, labels being (B,).
+
+    Labels (B, C) are sets of labels: those with a probability above one half are predicted, and a
+    prediction is right if the whole set is.
+    """
+    if labels.dim() == 1:
+        chosen = logits.array.argmax(1)
+        return chosen, int((chosen == labels.array).sum())
+    chosen = logits.array > 0
+    return chosen, int((chosen == (labels.array > 0.5)).all(1).sum())
+
+
 def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     """(mean loss, accuracy, predictions, labels) of a classifier in evaluation mode."""
     was_training = model.training
@@ -64,9 +77,9 @@ def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     with no_grad():
         for inputs, labels in batches:
             logits = apply(model, inputs)
-            chosen = logits.argmax(1)
             total += loss_fn(logits, labels).item() * len(labels)
-            right += int((chosen == labels).sum())
+            chosen, hits = decide(logits, labels)
+            right += hits
             count += len(labels)
             predicted += chosen.tolist()
             truth += labels.tolist()
@@ -154,7 +167,7 @@ class Trainer:
                 with no_grad():
                     self.after_step(self.model)
             total += loss.item() * len(labels)
-            right += int((logits.array.argmax(1) == labels.array).sum())
+            right += decide(logits, labels)[1]
             count += len(labels)
             if self.progress is not None:
                 self.progress.step_done(number, step, steps, total / count)
