@@ -2,105 +2,112 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import numpy
 
 from ..engine import no_grad
 from ..files import atomic
-from ..models import TextCNN
 from ..nn import functional as F
+from ..op import wrap
+from ..ops.creation import zeros
 from ..optim import Adam
 from ..random import manual_seed
 from ..serialization import load_safetensors, save_safetensors
-from ..text.batch import BucketBatchSampler, collate_classification, pad_ids
+from ..text.batch import BucketBatchSampler
+from ..text.glove_package import glove_package
 from ..text.tokenize import get_tokenizer
+from ..text.vectors import WordVectors
 from ..text.vocab import Vocab, build_vocab_from_iterator
 from ..utils.data import DataLoader
+from .models import kind_of
+from .multilabel import multilabel_confusion, multilabel_report
 from .report import classification_report, confusion_matrix
-from .trainer import EarlyStopping, Trainer, evaluate
+from .settings import Settings
+from .trainer import EarlyStopping, Trainer, apply, evaluate
 
-MODELS: dict[str, Callable] = {"textcnn": TextCNN}
-
-
-@dataclass
-class Settings:
-    """How a text classifier is built and trained."""
-
-    model: str = "textcnn"
-    embed_dim: int = 128
-    num_filters: int = 100
-    kernel_sizes: tuple[int, ...] = (3, 4, 5)
-    dropout: float = 0.5
-    tokenizer: str = "kim"
-    min_freq: int = 1
-    max_length: int = 400
-    batch_size: int = 50
-    learning_rate: float = 1e-3
-    max_norm: float = 3.0
-    epochs: int = 12
-    patience: int = 3
-    seed: int = 0
+VECTORS = {"glove": glove_package}
 
 
 class TextClassifier:
-    """A trained model with all it takes to classify a text: `classifier.predict(["a fine film"])`."""
+    """A trained model with all it takes to classify a text: `classifier.predict(["a fine film"])`.
 
-    def __init__(self, settings: Settings, vocab: Vocab, labels: Sequence[str], model=None):
+    vectors (rows of the table, size): where the model's word vectors start, with settings.vectors.
+    """
+
+    def __init__(self, settings: Settings, vocab: Vocab, labels: Sequence[str], vectors=None):
         self.settings = settings
         self.vocab = vocab
         self.labels = list(labels)
         self.tokenize = get_tokenizer(settings.tokenizer)
-        if settings.model not in MODELS:
-            raise ValueError(
-                f"there is no model called {settings.model!r}; there are: {', '.join(MODELS)}"
-            )
-        self.model = model or MODELS[settings.model](
-            len(vocab),
-            len(self.labels),
-            embed_dim=settings.embed_dim,
-            num_filters=settings.num_filters,
-            kernel_sizes=tuple(settings.kernel_sizes),
-            dropout=settings.dropout,
-        )
-
-    @property
-    def min_length(self) -> int:
-        """The fewest words the model can take: the width of its widest filter."""
-        return max(self.settings.kernel_sizes)
+        kind = kind_of(settings.model)
+        self.encoder = kind.encoder(vocab, settings)
+        if settings.vectors is not None and vectors is None:  # weights to be loaded into
+            vectors = zeros(self.encoder.rows, settings.embed_dim)
+        self.model = kind.build(settings, self.encoder.rows, len(self.labels), vectors)
 
     def encode(self, text: str) -> list[int]:
         """A text's ids, cut at the longest length."""
-        return self.vocab(self.tokenize(text))[: self.settings.max_length]
+        return self.encoder.encode(self.tokenize(text))
 
     def batches(self, pairs, shuffle: bool, seed: int = 0) -> DataLoader:
-        """(ids, labels) batches of (text, label) pairs, texts of similar length together."""
+        """(inputs, labels) batches of (text, label) pairs, texts of similar length together.
+
+        The inputs are what the model takes. With settings.multilabel a label is a set of numbers,
+        and the batch's labels are (B, C), 1 where one holds. A last batch of one text is left out
+        of training: batch norm can't take the variance of one.
+        """
         encoded = [(self.encode(text), label) for text, label in pairs]
-        sampler = BucketBatchSampler(
-            [len(ids) for ids, _ in encoded], self.settings.batch_size, shuffle, seed=seed
-        )
-        collate = collate_classification(min_length=self.min_length)
-        return DataLoader(encoded, batch_sampler=sampler, collate_fn=collate)
+        lengths = [len(ids) for ids, _ in encoded]
+        size = self.settings.batch_size
+        alone = shuffle and len(encoded) % size == 1 and len(encoded) > 1
+        sampler = BucketBatchSampler(lengths, size, shuffle, drop_last=alone, seed=seed)
+        return DataLoader(encoded, batch_sampler=sampler, collate_fn=self._join)
+
+    def _join(self, pairs):
+        inputs = self.encoder.join([ids for ids, _ in pairs])
+        if not self.settings.multilabel:
+            return inputs, wrap(numpy.array([label for _, label in pairs], numpy.int64))
+        holds = numpy.zeros((len(pairs), len(self.labels)), numpy.float32)
+        for row, (_, labels) in zip(holds, pairs, strict=True):
+            row[list(labels)] = 1
+        return inputs, wrap(holds)
 
     def probabilities(self, texts: Sequence[str]):
-        """The probability of every label for every text, (N, labels)."""
+        """The probability of every label for every text, (N, labels).
+
+        Of one label a text they add up to 1; of sets of labels each stands for itself.
+        """
         if isinstance(texts, str):
             raise TypeError("pass a list of texts, not a single string")
         if not texts:
             raise ValueError("there are no texts to classify")
-        ids = pad_ids([self.encode(text) for text in texts], min_length=self.min_length)
+        inputs = self.encoder.join([self.encode(text) for text in texts])
         was_training = self.model.training
         self.model.eval()
         with no_grad():
-            found = F.softmax(self.model(ids), 1)
+            logits = apply(self.model, inputs)
         self.model.train(was_training)
-        return found
+        return logits.sigmoid() if self.settings.multilabel else F.softmax(logits, 1)
 
     def predict(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, probability) of the likeliest label of every text."""
+        if self.settings.multilabel:
+            raise ValueError("this classifier was trained on sets of labels: call predict_sets")
         best = self.probabilities(texts).max(1)
         return [
             (self.labels[int(i)], float(p)) for p, i in zip(best.values, best.indices, strict=True)
+        ]
+
+    def predict_sets(self, texts: Sequence[str], threshold: float = 0.5) -> list[dict[str, float]]:
+        """{label: probability} of the labels of every text whose probability exceeds threshold."""
+        if not self.settings.multilabel:
+            raise ValueError("this classifier was trained on one label a text: call predict")
+        return [
+            {label: p for label, p in zip(self.labels, row, strict=True) if p > threshold}
+            for row in self.probabilities(texts).tolist()
         ]
 
     def save(self, folder) -> None:
@@ -148,6 +155,50 @@ def constrain_norms(weight, limit: float) -> None:
     weight.mul_((limit / norms.clamp(min=1e-12)).clamp(max=1.0))
 
 
+def _check_labels(parts, labels, multilabel):
+    for name, part in parts.items():
+        if not part:
+            raise ValueError(f"the {name} set is empty")
+        for text, label in part:
+            if isinstance(label, Collection) != multilabel:
+                raise ValueError(
+                    f"{label!r} of {text[:40]!r} in the {name} set is "
+                    + ("no set of labels" if multilabel else "a set: set multilabel=True")
+                )
+            for number in label if multilabel else [label]:
+                if not 0 <= number < len(labels):
+                    raise ValueError(
+                        f"label {number} of {text[:40]!r} in the {name} set is none of the "
+                        f"{len(labels)} labels: number them from 0 to {len(labels) - 1}"
+                    )
+
+
+def _vocabulary(settings, train, others):
+    """(the vocabulary, the settings, the vectors of its words or None).
+
+    The words of the training texts, and of the other texts those with a pretrained vector: a
+    classifier that had the whole table at hand would know them too.
+    """
+    tokenize = get_tokenizer(settings.tokenizer)
+    texts = (tokenize(text) for text, _ in train)
+    vocab = build_vocab_from_iterator(texts, settings.min_freq, ["<pad>", "<unk>"])
+    vocab.set_default_index(vocab["<unk>"])
+    if settings.vectors is None:
+        return vocab, settings, None
+    if settings.vectors not in VECTORS:
+        raise ValueError(
+            f"there are no vectors called {settings.vectors!r}; there are: {', '.join(VECTORS)}"
+        )
+    if not kind_of(settings.model).takes_vectors:
+        raise ValueError(f"{settings.model} takes no word vectors: leave vectors out")
+    vectors = WordVectors(*VECTORS[settings.vectors]())
+    seen = dict.fromkeys(word for text, _ in others for word in tokenize(text))
+    for word in vectors.known((w for w in seen if w not in vocab), lower=True):
+        vocab.append_token(word)
+    table = vectors.matrix(vocab, lower=True, seed=settings.seed)
+    return vocab, replace(settings, embed_dim=vectors.size), table
+
+
 def train_text_classifier(
     labels: Sequence[str],
     train,
@@ -160,29 +211,24 @@ def train_text_classifier(
 ) -> Result:
     """Train on (text, label) pairs, stop early on the validation part, measure on the test part.
 
+    With settings.multilabel a label is a set of numbers; the accuracy is then the share of texts
+    whose whole set is right.
+
     folder: where checkpoints go after every epoch; resume: the checkpoint to go on from.
     """
     settings = settings or Settings()
-    for name, part in (("training", train), ("validation", valid), ("test", test)):
-        if not part:
-            raise ValueError(f"the {name} set is empty")
-        for text, label in part:
-            if not 0 <= label < len(labels):
-                raise ValueError(
-                    f"label {label} of {text[:40]!r} in the {name} set is none of the {len(labels)} labels"
-                )
+    parts = {"training": train, "validation": valid, "test": test}
+    _check_labels(parts, labels, settings.multilabel)
     manual_seed(settings.seed)
-    tokenize = get_tokenizer(settings.tokenizer)
-    vocab = build_vocab_from_iterator(
-        (tokenize(text) for text, _ in train), settings.min_freq, ["<pad>", "<unk>"]
-    )
-    vocab.set_default_index(vocab["<unk>"])
-    classifier = TextClassifier(settings, vocab, labels)
+    vocab, settings, vectors = _vocabulary(settings, train, [*valid, *test])
+    classifier = TextClassifier(settings, vocab, labels, vectors)
     model = classifier.model
     limit = settings.max_norm
+    loss_fn = F.binary_cross_entropy_with_logits if settings.multilabel else F.cross_entropy
     trainer = Trainer(
         model,
-        Adam(model.parameters(), lr=settings.learning_rate),
+        Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate),
+        loss_fn,
         early_stopping=EarlyStopping(settings.patience),
         after_step=(lambda m: constrain_norms(m.fc.weight, limit))
         if math.isfinite(limit)
@@ -195,12 +241,10 @@ def train_text_classifier(
         trainer.resume(resume)
         train_batches.batch_sampler.epoch = len(trainer.history.epochs)
     trainer.fit(train_batches, classifier.batches(valid, shuffle=False), settings.epochs)
-    loss, accuracy, predicted, truth = evaluate(model, classifier.batches(test, shuffle=False))
-    return Result(
-        classifier,
-        trainer,
-        accuracy,
-        loss,
-        classification_report(truth, predicted, labels),
-        confusion_matrix(truth, predicted, len(labels)),
-    )
+    batches = classifier.batches(test, shuffle=False)
+    loss, accuracy, predicted, truth = evaluate(model, batches, loss_fn)
+    if settings.multilabel:
+        report, confusion = multilabel_report, multilabel_confusion(truth, predicted)
+    else:
+        report, confusion = classification_report, confusion_matrix(truth, predicted, len(labels))
+    return Result(classifier, trainer, accuracy, loss, report(truth, predicted, labels), confusion)
