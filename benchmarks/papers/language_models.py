@@ -1,0 +1,98 @@
+"""Recurrent language models: words of the Penn Treebank, characters of Shakespeare."""
+
+import math
+import time
+from dataclasses import asdict
+
+from minigrad.text.language import load_corpus
+from minigrad.train.language_model import (
+    LanguageModelSettings,
+    characters,
+    train_language_model,
+    zaremba,
+)
+
+from .experiments import experiment
+
+
+def _changeable(settings: LanguageModelSettings) -> dict:
+    return {name: value for name, value in asdict(settings).items() if name != "seed"}
+
+
+class _Lines:
+    """The run's progress as lines: an epoch each, and a few within it."""
+
+    def __init__(self):
+        self.begin = time.perf_counter()
+
+    def step_done(self, epoch, step, steps, loss):
+        if step % max(1, steps // 4) == 0:
+            minutes = (time.perf_counter() - self.begin) / 60
+            print(
+                f"  epoch {epoch}, step {step} of {steps}: perplexity {math.exp(loss):.1f}, "
+                f"{minutes:.1f} min",
+                flush=True,
+            )
+
+    def epoch_done(self, epoch, best):
+        print(
+            f"epoch {epoch.number}: loss {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f} "
+            f"(perplexity {epoch.valid_perplexity:.2f}), learning rate {epoch.learning_rate:.4g}, "
+            f"{epoch.seconds:.0f} s, {epoch.tokens_per_second:,.0f} tokens/s",
+            flush=True,
+        )
+
+
+def _trained(name: str, seed: int, folder=None, **settings):
+    chosen = LanguageModelSettings(**settings, seed=seed)
+    result = train_language_model(load_corpus(name), chosen, folder=folder, progress=_Lines())
+    if folder is not None:
+        result.language_model.save(folder)
+        result.history.save(f"{folder}/history.json")
+    return result
+
+
+@experiment(
+    "ptb_lstm_small",
+    model="LSTM language model, 2 x 200",
+    data="PTB",
+    measure="test perplexity",
+    paper="114.5 (Zaremba 2014, table 1)",
+    settings=_changeable(zaremba("small")) | {"folder": None},
+    note="Zaremba's schedule, all 13 epochs; weights of the best epoch by validation.",
+)
+def ptb_lstm_small(settings, seed):
+    """The unregularised model of Zaremba 2014: SGD, learning rate halved after the fourth epoch."""
+    result = _trained("ptb", seed, **settings)
+    yield (
+        "test",
+        result.test_perplexity,
+        {
+            "valid perplexity": round(math.exp(result.valid_loss), 2),
+            "valid perplexity by epoch": [
+                round(epoch.valid_perplexity, 2) for epoch in result.history.epochs
+            ],
+        },
+    )
+
+
+@experiment(
+    "shakespeare_char_lstm",
+    model="Character LSTM, 2 x 256",
+    data="tiny-Shakespeare",
+    measure="validation loss, nats",
+    paper="1.88, a GPT of 0.8 million parameters on a CPU (nanoGPT's README)",
+    settings=_changeable(characters()) | {"folder": None},
+    note="The last tenth of the text validates, as in nanoGPT; the lowest of the epochs' losses.",
+)
+def shakespeare_char_lstm(settings, seed):
+    """Characters with Adam, the last tenth of the text for validation."""
+    result = _trained("tinyshakespeare", seed, **settings)
+    yield (
+        "valid",
+        result.valid_loss,
+        {
+            "valid loss by epoch": [round(e.valid_loss, 4) for e in result.history.epochs],
+            "train loss by epoch": [round(e.train_loss, 4) for e in result.history.epochs],
+        },
+    )
