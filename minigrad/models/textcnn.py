@@ -17,6 +17,7 @@ class TextCNN(nn.Module):
     is zero and stays zero. Kim's four variants: "rand" without `embeddings`; with pretrained ones
     (V, D), "static" with freeze=True, "non-static" without it, "multichannel" with
     multichannel=True: two copies of them, one frozen, every filter applied to both and summed.
+    batch_norm: the maps of every width go through BatchNorm1d before ReLU.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class TextCNN(nn.Module):
         embeddings=None,
         freeze: bool = False,
         multichannel: bool = False,
+        batch_norm: bool = False,
     ):
         super().__init__()
         if multichannel and (embeddings is None or freeze):
@@ -53,6 +55,9 @@ class TextCNN(nn.Module):
         width = self.embedding.embedding_dim
         self.widest = max(kernel_sizes)
         self.convs = nn.ModuleList(nn.Conv1d(width, num_filters, k) for k in kernel_sizes)
+        self.norms = None
+        if batch_norm:
+            self.norms = nn.ModuleList(nn.BatchNorm1d(num_filters) for _ in kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(num_filters * len(kernel_sizes), num_classes)
 
@@ -66,5 +71,8 @@ class TextCNN(nn.Module):
         if self.static is not None:
             x = x + self.static(ids)  # a filter is linear: its sum over channels is that of the sum
         x = x.transpose(1, 2)  # (B, D, T)
-        pooled = [F.relu(conv(x)).max(dim=2).values for conv in self.convs]  # each (B, F)
+        maps = [conv(x) for conv in self.convs]  # each (B, F, T - k + 1)
+        if self.norms is not None:
+            maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
+        pooled = [F.relu(m).max(dim=2).values for m in maps]  # each (B, F)
         return self.fc(self.dropout(torch.cat(pooled, dim=1)))

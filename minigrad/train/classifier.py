@@ -13,7 +13,6 @@ from ..files import atomic
 from ..nn import functional as F
 from ..op import wrap
 from ..ops.creation import zeros
-from ..optim import Adam
 from ..random import manual_seed
 from ..serialization import load_safetensors, save_safetensors
 from ..text.batch import BucketBatchSampler
@@ -24,9 +23,10 @@ from ..text.vocab import Vocab, build_vocab_from_iterator
 from ..utils.data import DataLoader
 from .models import kind_of
 from .multilabel import multilabel_confusion, multilabel_report
+from .objective import class_counts
 from .report import classification_report, confusion_matrix
 from .settings import Settings
-from .trainer import EarlyStopping, Trainer, apply, evaluate
+from .trainer import Trainer, apply, evaluate
 
 VECTORS = {"glove": glove_package}
 
@@ -217,6 +217,9 @@ def train_text_classifier(
     folder: where checkpoints go after every epoch; resume: the checkpoint to go on from.
     """
     settings = settings or Settings()
+    settings.check()
+    if settings.batch_norm and not kind_of(settings.model).takes_batch_norm:
+        raise ValueError(f"{settings.model} has no batch norm: leave batch_norm out")
     parts = {"training": train, "validation": valid, "test": test}
     _check_labels(parts, labels, settings.multilabel)
     manual_seed(settings.seed)
@@ -224,25 +227,24 @@ def train_text_classifier(
     classifier = TextClassifier(settings, vocab, labels, vectors)
     model = classifier.model
     limit = settings.max_norm
-    loss_fn = F.binary_cross_entropy_with_logits if settings.multilabel else F.cross_entropy
-    trainer = Trainer(
+    train_batches = classifier.batches(train, shuffle=True, seed=settings.seed)
+    trainer = Trainer.from_recipe(
+        settings,
         model,
-        Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate),
-        loss_fn,
-        early_stopping=EarlyStopping(settings.patience),
+        len(train_batches),
+        None if settings.multilabel else class_counts([label for _, label in train], len(labels)),
         after_step=(lambda m: constrain_norms(m.fc.weight, limit))
         if math.isfinite(limit)
         else None,
         folder=folder,
         progress=progress,
     )
-    train_batches = classifier.batches(train, shuffle=True, seed=settings.seed)
     if resume is not None:
         trainer.resume(resume)
         train_batches.batch_sampler.epoch = len(trainer.history.epochs)
     trainer.fit(train_batches, classifier.batches(valid, shuffle=False), settings.epochs)
     batches = classifier.batches(test, shuffle=False)
-    loss, accuracy, predicted, truth = evaluate(model, batches, loss_fn)
+    loss, accuracy, predicted, truth = evaluate(model, batches, trainer.valid_loss_fn)
     if settings.multilabel:
         report, confusion = multilabel_report, multilabel_confusion(truth, predicted)
     else:

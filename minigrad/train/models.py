@@ -19,12 +19,13 @@ class Kind:
     encoder: type[Ids] = Ids
     defaults: dict = field(default_factory=dict)
     takes_vectors: bool = True
+    takes_batch_norm: bool = False
 
 
 def _textcnn(s, rows, classes, vectors, multichannel=False):
     return TextCNN(
         rows, classes, s.embed_dim, s.num_filters, tuple(s.kernel_sizes), s.dropout,
-        embeddings=vectors, freeze=s.static, multichannel=multichannel,
+        embeddings=vectors, freeze=s.static, multichannel=multichannel, batch_norm=s.batch_norm,
     )  # fmt: skip
 
 
@@ -40,13 +41,13 @@ def _sentimentcnn(s, rows, classes, vectors):
 
 
 def _textmlp(s, rows, classes, vectors):
-    return TextMLP(rows, classes, tuple(s.hidden_sizes), s.dropout)
+    return TextMLP(rows, classes, tuple(s.hidden_sizes), s.dropout, s.batch_norm)
 
 
 def _average(s, rows, classes, vectors):
     return AverageMLP(
-        rows, classes, s.embed_dim, tuple(s.hidden_sizes), s.dropout, embeddings=vectors,
-        freeze=s.static,
+        rows, classes, s.embed_dim, tuple(s.hidden_sizes), s.dropout, batch_norm=s.batch_norm,
+        embeddings=vectors, freeze=s.static,
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def _recurrent(cell):
 _FREE = {"max_norm": float("inf")}  # the norm constraint is Kim's, for his networks
 
 MODELS: dict[str, Kind] = {
-    "average": Kind(_average, Ids, _FREE),
+    "average": Kind(_average, Ids, _FREE, takes_batch_norm=True),
     "fasttext": Kind(
         _fasttext, NGrams, _FREE | {"embed_dim": 50, "tokenizer": "words"}, takes_vectors=False
     ),
@@ -75,9 +76,11 @@ MODELS: dict[str, Kind] = {
     "lstm": _recurrent("lstm"),
     "rnn": _recurrent("rnn"),
     "sentimentcnn": Kind(_sentimentcnn),
-    "textcnn": Kind(_textcnn),
-    "textcnn-multichannel": Kind(_multichannel, Ids, {"vectors": "glove"}),
-    "textmlp": Kind(_textmlp, Counts, _FREE, takes_vectors=False),
+    "textcnn": Kind(_textcnn, takes_batch_norm=True),
+    "textcnn-multichannel": Kind(_multichannel, Ids, {"vectors": "glove"}, takes_batch_norm=True),
+    "textmlp": Kind(
+        _textmlp, Counts, _FREE | {"batch_norm": True}, takes_vectors=False, takes_batch_norm=True
+    ),
 }
 
 

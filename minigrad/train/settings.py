@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from .recipe import Recipe
+
 
 @dataclass
-class Settings:
+class Settings(Recipe):
     """What `train_text_classifier` needs to know; a model looks at those settings that concern it.
 
+    How it is trained is a Recipe's options, all of which are settings too.
     `settings_for(name)` (train.models) gives the values that suit a model.
     """
 
@@ -23,14 +26,9 @@ class Settings:
     hidden_sizes: tuple[int, ...] = (100,)  # of the layers of textmlp and average
     ngrams: int = 2  # fasttext: up to so many words in a row
     buckets: int = 200_000
-    dropout: float = 0.5
-    multilabel: bool = False  # a text has a set of labels
     tokenizer: str = "kim"
     min_freq: int = 1
     max_length: int = 400
     batch_size: int = 50
-    learning_rate: float = 1e-3
     max_norm: float = 3.0
-    epochs: int = 12
-    patience: int = 3
     seed: int = 0
