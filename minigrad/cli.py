@@ -19,6 +19,9 @@ def _split(dataset, seed):
 
 def _app():
     typer = need("typer")
+    from .train.models import MODELS, settings_for
+    from .train.options import with_recipe
+
     console = need("rich.console").Console()
     app = typer.Typer(
         add_completion=False,
@@ -27,28 +30,30 @@ def _app():
     )
 
     @app.command()
+    @with_recipe
     def train(
-        model: str = typer.Argument("textcnn", help="which model: textcnn"),
+        model: str = typer.Argument("textcnn", help=f"which model: {', '.join(MODELS)}"),
         data: str = typer.Option(
             "auto",
             help="mr, trec, sst2, sst5, subj, imdb, movie_reviews; auto: mr if it is at hand",
         ),
         out: Path = typer.Option(Path("runs/textcnn"), help="the folder for model, plots, report"),
-        epochs: int = typer.Option(12, min=1, help="at most so many epochs"),
-        patience: int = typer.Option(3, min=1, help="stop after so many epochs without progress"),
         batch_size: int = typer.Option(50, min=1),
-        learning_rate: float = typer.Option(1e-3),
-        embed_dim: int = typer.Option(128, min=1),
-        dropout: float = typer.Option(0.5, min=0, max=1),
+        embed_dim: int = typer.Option(None, min=1, help="the size of word vectors"),
+        vectors: str = typer.Option(None, help="start from pretrained word vectors: glove"),
         seed: int = typer.Option(0),
         resume: bool = typer.Option(False, help="go on from the last checkpoint in the folder"),
+        recipe=None,
     ):
         """Train a text classifier on real sentences, with early stopping, plots and a report."""
         from .text.datasets import DataNotFound, load
-        from .train.classifier import Settings, train_text_classifier
+        from .train.classifier import train_text_classifier
         from .train.plots import plot_confusion, plot_history
         from .train.progress import Progress
 
+        given = {"embed_dim": embed_dim, "vectors": vectors}
+        given = {name: value for name, value in given.items() if value is not None}
+        settings = settings_for(model, batch_size=batch_size, seed=seed, **given, **recipe)
         if data == "auto":
             try:
                 dataset = load("mr")
@@ -62,10 +67,6 @@ def _app():
             f"[bold]{model}[/] on [bold]{dataset.name}[/]: {counts} texts to train / validate / test, "
             f"labels: {', '.join(dataset.labels)}"
         )
-        settings = Settings(
-            model=model, embed_dim=embed_dim, dropout=dropout, batch_size=batch_size,
-            learning_rate=learning_rate, epochs=epochs, patience=patience, seed=seed,
-        )  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
         checkpoint = out / "last.safetensors" if resume else None
         with Progress(console) as progress:

@@ -498,3 +498,59 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         Trainer.from_recipe(Recipe(average="ema"), Words(), 6).resume(last)
     with pytest.raises(ValueError, match="another schedule of learning rates"):
         Trainer.from_recipe(Recipe(schedule="cosine"), Words(), 6).resume(last)
+
+
+# -- the command line ----------------------------------------------------------------------------
+
+
+def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("typer")
+    pytest.importorskip("matplotlib")
+    import json
+    from dataclasses import fields
+
+    from minigrad import cli
+    from minigrad.text import datasets
+    from minigrad.train.options import HELP, read_options
+
+    assert set(HELP) == {field.name for field in fields(Recipe)} - {"multilabel"}
+    pairs = [("warm funny film", 1), ("dull long film", 0)] * 20
+    tiny = datasets.TextDataset("tiny", ["bad", "good"], pairs, pairs, pairs)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda: tiny)
+
+    def run(*options):
+        arguments = ["train", "average", "--data", "tiny", "--out", str(tmp_path), "--epochs", "2"]
+        monkeypatch.setattr("sys.argv", ["minigrad", *arguments, *options])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, capsys.readouterr()
+
+    code, _ = run(
+        "--optimizer", "adamw", "--weight-decay", "0.1", "--schedule", "linear", "--warmup", "0.1",
+        "--class-weights", "1,2", "--batch-norm", "--average", "ema", "--patience", "0",
+        "--freeze-epochs", "1", "--no-keep-best", "--label-smoothing", "0.1",
+    )  # fmt: skip
+    assert code == 0
+    settings = json.loads((tmp_path / "settings.json").read_text())["settings"]
+    wanted = {
+        "optimizer": "adamw", "weight_decay": 0.1, "schedule": "linear", "warmup": 0.1,
+        "class_weights": [1.0, 2.0], "batch_norm": True, "average": "ema", "patience": None,
+        "freeze_epochs": 1, "keep_best": False, "label_smoothing": 0.1, "l2": 0.0, "epochs": 2,
+    }  # fmt: skip
+    assert {name: settings[name] for name in wanted} == wanted
+    assert run("--optimizer", "adm")[0] == 2
+    code, shown = run("--optimizer", "sgd", "--weight-decay", "0.1")
+    assert code == 2 and "sgd has no decoupled weight_decay" in shown.err
+    with pytest.raises(ValueError, match="'balanced' or numbers as 1,2.5, not '1,x'"):
+        read_options({"class_weights": "1,x"})
+
+
+def test_batch_norm_is_refused_where_there_is_none():
+    from minigrad.train.classifier import train_text_classifier
+    from minigrad.train.models import settings_for
+
+    pairs = [("warm", 0), ("dull", 1)]
+    with pytest.raises(ValueError, match="lstm has no batch norm"):
+        train_text_classifier(
+            ["a", "b"], pairs, pairs, pairs, settings_for("lstm", batch_norm=True)
+        )

@@ -3,12 +3,14 @@
 from .checkpoint import load_checkpoint, save_checkpoint
 from .classifier import TextClassifier, train_text_classifier
 from .history import History
+from .recipe import Recipe
 from .report import classification_report, confusion_matrix
 from .trainer import EarlyStopping, Trainer, evaluate
 
 __all__ = [
     "EarlyStopping",
     "History",
+    "Recipe",
     "TextClassifier",
     "Trainer",
     "classification_report",

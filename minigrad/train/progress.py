@@ -38,12 +38,12 @@ class Progress:
         """Print the row of an epoch, marked where it is the best so far."""
         if self.lines == 0:
             self.bar.console.print(
-                "[bold]epoch  train loss  train acc  valid loss  valid acc      lr  seconds[/]"
+                "[bold]epoch  train loss  train acc  valid loss  valid acc       lr  seconds[/]"
             )
         self.lines += 1
         mark = " [green]best[/]" if best else ""
         self.bar.console.print(
             f"{epoch.number:5d}  {epoch.train_loss:10.4f}  {epoch.train_accuracy:8.2%} "
-            f" {epoch.valid_loss:10.4f}  {epoch.valid_accuracy:8.2%}  {epoch.learning_rate:6.0e}"
+            f" {epoch.valid_loss:10.4f}  {epoch.valid_accuracy:8.2%}  {epoch.learning_rate:7.1e}"
             f"  {epoch.seconds:7.1f}{mark}"
         )
