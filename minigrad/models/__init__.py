@@ -1,9 +1,23 @@
 """The models of the NLP tutorials, one readable file each."""
 
+from .crf import CRF
 from .fasttext import FastText
 from .rnn_classifier import RNNClassifier
 from .sentimentcnn import SentimentCNN
+from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
 from .textcnn import TextCNN
 from .textmlp import AverageMLP, TextMLP
 
-__all__ = ["AverageMLP", "FastText", "RNNClassifier", "SentimentCNN", "TextCNN", "TextMLP"]
+__all__ = [
+    "AverageMLP",
+    "BiLSTMCRF",
+    "BiLSTMTagger",
+    "CRF",
+    "CharCNN",
+    "CharLSTM",
+    "FastText",
+    "RNNClassifier",
+    "SentimentCNN",
+    "TextCNN",
+    "TextMLP",
+]

@@ -96,9 +96,7 @@ class CRF(nn.Module):
         beta = [self.end_transitions.expand(emissions[0].shape)]  # log of all ways to go on
         for step in range(len(emissions) - 1, 0, -1):
             ahead = (emissions[step] + beta[-1]).unsqueeze(1) + self.transitions  # (B, from, to)
-            beta.append(
-                torch.where(mask[step].unsqueeze(1), torch.logsumexp(ahead, 2), beta[0])
-            )
+            beta.append(torch.where(mask[step].unsqueeze(1), torch.logsumexp(ahead, 2), beta[0]))
         joint = torch.stack(alpha) + torch.stack(beta[::-1])
         found = torch.softmax(joint, 2) * mask.unsqueeze(2)  # each step's sum is Z
         return found.transpose(0, 1) if self.batch_first else found

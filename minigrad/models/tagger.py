@@ -149,16 +149,14 @@ class BiLSTMTagger(nn.Module):
         states, _ = nn.utils.rnn.pad_packed_sequence(states, batch_first=True, total_length=steps)
         return self.fc(self.dropout(states))
 
-    def loss(self, words, lengths, tags, chars=None, caps=None):
-        """The mean cross-entropy of a word's tag; tags (B, T)."""
-        scores = self(words, lengths, chars, caps)
-        keep = inside(lengths, words.shape[1])
+    def loss(self, scores, tags, lengths):
+        """The mean cross-entropy of a word's tag; scores (B, T, K) as from forward, tags (B, T)."""
+        keep = inside(lengths, scores.shape[1])
         return F.cross_entropy(scores[keep], tags[keep])
 
-    def decode(self, words, lengths, chars=None, caps=None) -> list[list[int]]:
+    def decode(self, scores, lengths) -> list[list[int]]:
         """The likeliest tag of every word, a list for each sentence."""
-        with torch.no_grad():
-            rows = self(words, lengths, chars, caps).argmax(2).tolist()
+        rows = scores.argmax(2).tolist()
         return [row[:n] for row, n in zip(rows, lengths.tolist(), strict=True)]
 
 
@@ -169,13 +167,11 @@ class BiLSTMCRF(BiLSTMTagger):
         super().__init__(vocab_size, num_tags, *args, **options)
         self.crf = CRF(num_tags, batch_first=True)
 
-    def loss(self, words, lengths, tags, chars=None, caps=None):
+    def loss(self, scores, tags, lengths):
         """The mean negative log-likelihood of a word's tag, sentences taken whole; tags (B, T)."""
-        scores = self(words, lengths, chars, caps)
-        return -self.crf(scores, tags, inside(lengths, words.shape[1]), reduction="token_mean")
+        mask = inside(lengths, scores.shape[1])
+        return -self.crf(scores, tags, mask, reduction="token_mean")
 
-    def decode(self, words, lengths, chars=None, caps=None) -> list[list[int]]:
+    def decode(self, scores, lengths) -> list[list[int]]:
         """The likeliest sequence of tags of every sentence."""
-        with torch.no_grad():
-            scores = self(words, lengths, chars, caps)
-            return self.crf.decode(scores, inside(lengths, words.shape[1]))
+        return self.crf.decode(scores, inside(lengths, scores.shape[1]))
