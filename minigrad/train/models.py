@@ -91,6 +91,6 @@ def kind_of(name: str) -> Kind:
     return MODELS[name]
 
 
-def settings_for(name: str, **changes) -> Settings:
+def settings_for(model: str = "textcnn", **changes) -> Settings:
     """The settings that suit a model, with changes."""
-    return Settings(**({"model": name} | kind_of(name).defaults | changes))
+    return Settings(**({"model": model} | kind_of(model).defaults | changes))
