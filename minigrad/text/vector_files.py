@@ -13,6 +13,9 @@
 Files may be gzipped. A damaged file is a ValueError that names the line or the byte.
 """
 
+import contextlib
+import itertools
+import sys
 import warnings
 from pathlib import Path
 
@@ -112,44 +115,37 @@ class _Rows:
 
 def _read_text(path, header: bool, limit: int | None, errors: str) -> WordVectors:
     with opened(path) as file:
-        promised = size = None
-        number = 0
+        number = 0  # of lines read
+        promised = size = rows = None
         if header:
+            promised, size = _promise(file.readline(), path)
             number = 1
-            first = file.readline()
-            if _header(first) is None:
-                raise ValueError(f"{path}:1: expected 'words size', got {first[:60]!r}")
-            promised, size = _header(first)
-            if size < 1:
-                raise ValueError(f"{path}:1: the vectors can't have {size} numbers")
-        rows = None if size is None else _Rows(size, promised)
+        most = min(n for n in (promised, limit, sys.maxsize) if n is not None)
         count = 0
-        words, lines = [], []
-        for line in file:
-            if count == limit:
-                break
-            number += 1
-            count += 1
-            if promised is not None and count > promised:
-                raise ValueError(f"{path}:{number}: the first line promises {promised} words only")
-            if rows is None:
-                size = _size_of_first(line, path)
-                rows = _Rows(size, None)
-            word, numbers = _parse(line, size, f"{path}:{number}", errors)
-            words.append(word)
-            lines.append(numbers)
-            if len(words) == BLOCK:
-                rows.add(words, _finite(lines, words, path, number))
-                words, lines = [], []
-        if words:
-            rows.add(words, _finite(lines, words, path, number))
-    if promised is not None and count < promised and count != limit:
-        raise ValueError(
-            f"{path}:{number}: the file ends after {count} words, the first line promises {promised}"
-        )
-    if rows is None:
+        while lines := list(itertools.islice(file, min(BLOCK, most - count))):
+            size = size or _size_of_first(lines[0], path)
+            rows = rows or _Rows(size, promised)
+            rows.add(*_block(lines, size, path, number + 1, errors))
+            number += len(lines)
+            count += len(lines)
+        if promised is not None and count < promised and count != limit:
+            raise ValueError(
+                f"{path}:{number}: the file ends after {count} words, its first line promises {promised}"
+            )
+        if count == promised and file.read(1):
+            raise ValueError(f"{path}:{number + 1}: the first line promises {promised} words only")
+    if rows is None and size is None and limit != 0:
         raise ValueError(f"{path}:1: the file is empty")
-    return rows.vectors(path)
+    return (rows or _Rows(size or 1, 0)).vectors(path)
+
+
+def _promise(line: bytes, path) -> tuple[int, int]:
+    if _header(line) is None:
+        raise ValueError(f"{path}:1: expected 'words size', got {line[:60]!r}")
+    promised, size = _header(line)
+    if size < 1:
+        raise ValueError(f"{path}:1: the vectors can't have {size} numbers")
+    return promised, size
 
 
 def _size_of_first(line: bytes, path) -> int:
@@ -159,32 +155,40 @@ def _size_of_first(line: bytes, path) -> int:
     return size
 
 
-def _parse(line: bytes, size: int, place: str, errors: str) -> tuple[str, list[float]]:
-    """(word, numbers); words with spaces in them, which GloVe's largest files have, are taken so."""
+def _block(lines: list[bytes], size: int, path, first: int, errors: str):
+    """(words, rows) of some lines, all at once if they are as they should be, else one by one."""
+    cut = [line.rstrip(b" \r\n").partition(b" ") for line in lines]
+    if all(numbers.count(b" ") == size - 1 for _, _, numbers in cut):
+        with contextlib.suppress(ValueError, DeprecationWarning), warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns, and stops, where there is no number
+            rows = numpy.fromstring(b" ".join(part[2] for part in cut), numpy.float32, sep=" ")
+            if len(rows) == size * len(lines) and numpy.isfinite(rows).all():
+                words = [part[0].decode("utf-8", errors) for part in cut]
+                if all(words):
+                    return words, rows.reshape(-1, size)
+    pairs = [_parse(line, size, f"{path}:{first + i}", errors) for i, line in enumerate(lines)]
+    return [word for word, _ in pairs], [row for _, row in pairs]
+
+
+def _parse(line: bytes, size: int, place: str, errors: str) -> tuple[str, numpy.ndarray]:
+    """(word, vector); words with spaces in them, which GloVe's largest files have, are taken so."""
     parts = line.rstrip(b" \r\n").rsplit(b" ", size)
     numbers = _numbers(parts[1:])
-    extra = parts[0].rpartition(b" ")[2] if b" " in parts[0] else b"word"
-    if len(parts) <= size or numbers is None or _numbers([extra]):
-        found = len(line.split()) - 1
+    before = _numbers(parts[0].split(b" ")[-1:]) if b" " in parts[0] else None
+    if len(parts) <= size or numbers is None or before or not parts[0]:
         raise ValueError(
-            f"{place}: expected a word and {size} numbers, got a word and {found} in {line[:60]!r}"
+            f"{place}: expected a word and {size} numbers, got a word and {len(line.split()) - 1} "
+            f"more in {line[:60]!r}"
         )
     try:
-        return parts[0].decode("utf-8", errors), numbers
+        word = parts[0].decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise ValueError(f"{place}: the word {parts[0][:40]!r} is not UTF-8") from error
-
-
-def _finite(lines, words, path, number) -> numpy.ndarray:
     with numpy.errstate(over="ignore"):
-        rows = numpy.array(lines, numpy.float32)
-    wrong = numpy.flatnonzero(~numpy.isfinite(rows).all(axis=1))
-    if len(wrong):
-        place = f"{path}:{number - len(words) + 1 + wrong[0]}"
-        raise ValueError(
-            f"{place}: the vector of {words[wrong[0]]!r} has numbers that are not finite"
-        )
-    return rows
+        row = numpy.array(numbers, numpy.float32)
+    if not numpy.isfinite(row).all():
+        raise ValueError(f"{place}: the vector of {word!r} has numbers that are not finite")
+    return word, row
 
 
 def _read_binary(path, limit: int | None, errors: str) -> WordVectors:
