@@ -29,7 +29,7 @@ CONLL_U = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "de
 def _parts(tag: str, prefixes: str, scheme: str) -> tuple[str, str]:
     """("B", "PER") of "B-PER", ("O", "") of "O"."""
     prefix, dash, kind = tag.partition("-")
-    if tag == "O" or (dash and kind and prefix and prefix in prefixes):
+    if tag == "O" or (dash and kind and prefix in tuple(prefixes)):
         return prefix, kind
     raise ValueError(f"{tag!r} is no {scheme} tag: expected O or {'|'.join(prefixes)}-TYPE")
 
