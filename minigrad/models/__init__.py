@@ -3,6 +3,7 @@
 from .crf import CRF
 from .fasttext import FastText
 from .rnn_classifier import RNNClassifier
+from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
 from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
 from .textcnn import TextCNN
@@ -18,6 +19,7 @@ __all__ = [
     "FastText",
     "RNNClassifier",
     "SentimentCNN",
+    "Seq2Seq",
     "TextCNN",
     "TextMLP",
 ]

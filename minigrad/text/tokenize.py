@@ -15,6 +15,7 @@ _KIM = [
     (re.compile(r"([,!?()])"), r" \1 "),
 ]
 _WORDS = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
+_TRANSLATION = re.compile(r"'(?:s|t|re|ve|ll|d|m)\b|\w+|[^\w\s]")
 _BASIC = str.maketrans({**{mark: f" {mark} " for mark in "'.,()!?"}, '"': "", ";": " ", ":": " "})
 
 
@@ -45,6 +46,11 @@ def words(text: str) -> list[str]:
     return _WORDS.findall(text.lower())
 
 
+def translation(text: str) -> list[str]:
+    """Lower-case words of any alphabet; clitics ('s, 't, 're) and every other mark apart."""
+    return _TRANSLATION.findall(text.lower())
+
+
 def whitespace(text: str) -> list[str]:
     """What stands between blanks."""
     return text.split()
@@ -62,6 +68,7 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
     "kim_sst": kim_sst,
     "kim_trec": kim_trec,
     "split": whitespace,
+    "translation": translation,
     "words": words,
 }
 
