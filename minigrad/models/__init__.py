@@ -8,18 +8,32 @@ from .sentimentcnn import SentimentCNN
 from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
 from .textcnn import TextCNN
 from .textmlp import AverageMLP, TextMLP
+from .word2vec import (
+    CBOW,
+    FullSoftmax,
+    HierarchicalSoftmax,
+    NegativeSampling,
+    SkipGram,
+    SubwordSkipGram,
+)
 
 __all__ = [
     "AverageMLP",
     "BiLSTMCRF",
     "BiLSTMTagger",
+    "CBOW",
     "CRF",
     "CharCNN",
     "CharLSTM",
     "FastText",
+    "FullSoftmax",
+    "HierarchicalSoftmax",
+    "NegativeSampling",
     "RNNClassifier",
     "SentimentCNN",
     "Seq2Seq",
+    "SkipGram",
+    "SubwordSkipGram",
     "TextCNN",
     "TextMLP",
 ]
