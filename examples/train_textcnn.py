@@ -1,6 +1,8 @@
 """Kim's TextCNN on movie review sentences, step by step, in the style of a PyTorch tutorial.
 
     python examples/train_textcnn.py --epochs 6
+    python examples/train_textcnn.py --vectors glove                # or glove-static
+    python examples/train_textcnn.py --vectors glove --channels 2   # one table stays, one learns
 
 `minigrad train textcnn` does the same with progress bars, checkpoints, plots and a report.
 """
@@ -13,11 +15,13 @@ from minigrad import nn, optim
 from minigrad.models import TextCNN
 from minigrad.text import (
     BucketBatchSampler,
+    WordVectors,
     build_vocab_from_iterator,
     collate_classification,
     get_tokenizer,
     load,
 )
+from minigrad.text.glove_package import glove_package
 from minigrad.utils.data import DataLoader
 
 
@@ -50,6 +54,8 @@ def main():
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--embed-dim", type=int, default=128)
+    parser.add_argument("--vectors", choices=["random", "glove", "glove-static"], default="random")
+    parser.add_argument("--channels", type=int, choices=[1, 2], default=1)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
@@ -62,11 +68,21 @@ def main():
     train_loader = batches(train, tokenize, vocab, args.batch_size, shuffle=True)
     test_loader = batches(test, tokenize, vocab, args.batch_size, shuffle=False)
 
-    model = TextCNN(len(vocab), len(data.labels), embed_dim=args.embed_dim)
+    vectors = None
+    if args.vectors != "random":  # words without a vector get random ones of the same variance
+        vectors = WordVectors(*glove_package()).matrix(vocab, lower=True)
+    model = TextCNN(
+        len(vocab),
+        len(data.labels),
+        embed_dim=args.embed_dim,
+        embeddings=vectors,
+        freeze=args.vectors == "glove-static",
+        multichannel=args.channels == 2,
+    )
     print(model)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train):,} sentences")
     loss_fn = nn.CrossEntropyLoss()
-    optimizer = optim.Adam(model.parameters(), lr=args.lr)
+    optimizer = optim.Adam([p for p in model.parameters() if p.requires_grad], lr=args.lr)
     for epoch in range(1, args.epochs + 1):
         model.train()
         begin, total = time.perf_counter(), 0.0
