@@ -51,16 +51,17 @@ def test_recurrent_options(pooling):
 
 @pytest.mark.parametrize("static", [True, False])
 def test_pretrained_vectors(static, vectors):
-    settings = settings_for("textcnn", **SMALL | {"vectors": "glove", "static": static})
+    options = {"vectors": "glove", "static": static, "vector_scale": 0.5}
+    settings = settings_for("textcnn", **SMALL | options)
     train = [pair for pair in PARTS[0] if "stale" not in pair[0]]
     classifier = training.train_text_classifier(LABELS, train, *PARTS[1:], settings).classifier
     assert classifier.settings.embed_dim == 9  # the vectors' size
     table = classifier.model.embedding.weight.numpy(force=True)
     assert not table[0].any()
     place = classifier.vocab["warm"]
-    assert (table[place] == vectors["warm"]).all() == static
+    assert (table[place] == 0.5 * vectors["warm"]).all() == static
     # a word of the test texts alone has its pretrained vector too
-    assert (table[classifier.vocab["stale"]] == vectors["stale"]).all()
+    assert (table[classifier.vocab["stale"]] == 0.5 * vectors["stale"]).all()
 
 
 def test_vectors_are_refused_where_they_make_no_sense(vectors):

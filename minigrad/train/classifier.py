@@ -195,7 +195,7 @@ def _vocabulary(settings, train, others):
     seen = dict.fromkeys(word for text, _ in others for word in tokenize(text))
     for word in vectors.known((w for w in seen if w not in vocab), lower=True):
         vocab.append_token(word)
-    table = vectors.matrix(vocab, lower=True, seed=settings.seed)
+    table = vectors.matrix(vocab, lower=True, seed=settings.seed) * settings.vector_scale
     return vocab, replace(settings, embed_dim=vectors.size), table
 
 

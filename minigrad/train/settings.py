@@ -16,6 +16,7 @@ class Settings(Recipe):
     model: str = "textcnn"
     embed_dim: int = 128
     vectors: str | None = None  # "glove": start from pretrained vectors, whose size they then set
+    vector_scale: float = 1.0  # pretrained vectors are multiplied by this
     static: bool = False  # pretrained vectors stay as they are
     num_filters: int = 100
     kernel_sizes: tuple[int, ...] = (3, 4, 5)
