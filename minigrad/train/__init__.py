@@ -5,12 +5,16 @@ from .classifier import TextClassifier, train_text_classifier
 from .history import History
 from .recipe import Recipe
 from .report import classification_report, confusion_matrix
+from .tag_trainer import train_tagger
+from .tagger import Tagger, TaggerSettings
 from .trainer import EarlyStopping, Trainer, evaluate
 
 __all__ = [
     "EarlyStopping",
     "History",
     "Recipe",
+    "Tagger",
+    "TaggerSettings",
     "TextClassifier",
     "Trainer",
     "classification_report",
@@ -18,5 +22,6 @@ __all__ = [
     "evaluate",
     "load_checkpoint",
     "save_checkpoint",
+    "train_tagger",
     "train_text_classifier",
 ]

@@ -63,3 +63,31 @@ def plot_confusion(counts, labels, path, title: str = "") -> None:
     ax.set_title(title)
     figure.colorbar(image, ax=ax, label="share of the true class", fraction=0.046)
     figure.savefig(path, dpi=120)
+
+
+def plot_scores(history, path, measure: str = "F1", title: str = "") -> None:
+    """A tagger's losses, and its score on the validation part, over epochs, as a PNG."""
+    figure = _figure((9, 3.6))
+    left, right = figure.subplots(1, 2)
+    numbers = [epoch.number for epoch in history.epochs]
+    left.plot(numbers, [epoch.train_loss for epoch in history.epochs], "o--", label="training")
+    left.plot(numbers, [epoch.valid_loss for epoch in history.epochs], "o-", label="validation")
+    left.set_ylabel("loss a word, nats")
+    left.legend(frameon=False)
+    scores = [100 * epoch.valid_score for epoch in history.epochs]
+    right.plot(numbers, scores, "o-")
+    right.set_ylabel(f"{measure} on the validation part, %")
+    best = history.best
+    if best is not None:
+        text = f"{100 * best.valid_score:.2f}"
+        right.annotate(
+            text, (best.number, 100 * best.valid_score), (0, 6), textcoords="offset points",
+            ha="center",
+        )  # fmt: skip
+    for ax in (left, right):
+        ax.set_xlabel("epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
