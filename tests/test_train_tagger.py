@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import sys
 
 import numpy
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad
+from minigrad import cli
 from minigrad.serialization import load_safetensors, save_safetensors
 from minigrad.text.conll import spans
 from minigrad.text.vectors import WordVectors
@@ -326,3 +328,15 @@ def test_a_tag_unknown_to_a_loaded_tagger(trained, tmp_path):
     trained.tagger.save(tmp_path)
     with pytest.raises(ValueError, match="'S-ORG' is none of the tagger's"):
         Tagger.load(tmp_path).batches([(["EU"], ["B-ORG"])])
+
+
+def test_command(trained, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("typer")
+    trained.tagger.save(tmp_path)
+    sentence = "Abgson walked to Fehburg ."
+    monkeypatch.setattr(sys, "argv", ["minigrad", "tag", "--model", str(tmp_path), sentence, "in"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code in (0, None)
+    expected = ["Abgson/B-PER walked/O to/O Fehburg/B-LOC ./O", "in/O"]
+    assert capsys.readouterr().out.splitlines() == expected
