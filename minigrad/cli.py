@@ -53,6 +53,9 @@ def _app():
         batch_size: int = typer.Option(50, min=1),
         embed_dim: int = typer.Option(None, min=1, help="the size of word vectors"),
         vectors: str = typer.Option(None, help="start from pretrained word vectors: glove"),
+        static: bool = typer.Option(None, help="pretrained vectors stay as they are"),
+        pooling: str = typer.Option(None, help="rnn, lstm, gru: last, max, mean, kmax, attention"),
+        bidirectional: bool = typer.Option(None, help="rnn, lstm, gru: in both directions"),
         seed: int = typer.Option(0),
         resume: bool = typer.Option(False, help="go on from the last checkpoint in the folder"),
         recipe=None,
@@ -62,7 +65,10 @@ def _app():
         from .train.plots import plot_confusion, plot_history
         from .train.progress import Progress
 
-        given = {"embed_dim": embed_dim, "vectors": vectors}
+        given = {
+            "embed_dim": embed_dim, "vectors": vectors, "static": static, "pooling": pooling,
+            "bidirectional": bidirectional,
+        }  # fmt: skip
         given = {name: value for name, value in given.items() if value is not None}
         settings = settings_for(model, batch_size=batch_size, seed=seed, **given, **recipe)
         dataset = _load(data)

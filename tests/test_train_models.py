@@ -195,3 +195,21 @@ def test_mean_of_a_text_is_that_of_its_words():
     apart = [classifier.probabilities([t])[0] for t in ("a film", "a warm funny film")]
     together = classifier.probabilities(["a film", "a warm funny film"])
     numpy.testing.assert_allclose(mg.stack(apart).numpy(), together.numpy(), rtol=1e-5)
+
+
+def test_models_and_their_options_on_the_command_line(tmp_path, monkeypatch):
+    pytest.importorskip("typer")
+    pytest.importorskip("matplotlib")
+    from minigrad import cli
+    from minigrad.text import datasets
+
+    tiny = datasets.TextDataset("tiny", LABELS, *PARTS)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda: tiny)
+    line = f"minigrad train gru --data tiny --out {tmp_path} --epochs 1 --embed-dim 8"
+    line += " --pooling attention --bidirectional"
+    monkeypatch.setattr("sys.argv", line.split())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    model = TextClassifier.load(tmp_path).model
+    assert model.pooling == "attention" and model.rnn.bidirectional and model.rnn.input_size == 8
