@@ -178,6 +178,21 @@ def test_k_max_keeps_the_order_of_time():
     assert model.pool(out[:, :1], mask[:, :1], one).tolist() == [[1, 9, 0, 0], [-2, -3, 0, 0]]
 
 
+def test_dropout_of_word_vectors_in_training_only():
+    torch = pytest.importorskip("torch")
+    ours, theirs = on_both("textcnn")
+    outputs = []
+    for t, m in ((torch, theirs), (mg, ours)):
+        t.manual_seed(0)
+        model = m.TextCNN(20, 3, 6, num_filters=4, dropout=0.0, embed_dropout=0.5)
+        ids = t.tensor(IDS)
+        outputs.append([f(ids).detach().numpy() for f in (model, model.eval(), model)])
+    for there, here in zip(*outputs, strict=True):
+        numpy.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-6)
+    trained, first, second = outputs[1]
+    assert (first == second).all() and not numpy.allclose(trained, first)
+
+
 def test_several_labels_a_text():
     ours, theirs = on_both("textcnn")
     torch = pytest.importorskip("torch")

@@ -17,7 +17,8 @@ class TextCNN(nn.Module):
     is zero and stays zero. Kim's four variants: "rand" without `embeddings`; with pretrained ones
     (V, D), "static" with freeze=True, "non-static" without it, "multichannel" with
     multichannel=True: two copies of them, one frozen, every filter applied to both and summed.
-    batch_norm: the maps of every width go through BatchNorm1d before ReLU.
+    batch_norm: the maps of every width go through BatchNorm1d before ReLU. embed_dropout: dropout of
+    the word vectors' components.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class TextCNN(nn.Module):
         freeze: bool = False,
         multichannel: bool = False,
         batch_norm: bool = False,
+        embed_dropout: float = 0.0,
     ):
         super().__init__()
         if multichannel and (embeddings is None or freeze):
@@ -54,6 +56,7 @@ class TextCNN(nn.Module):
             self.static = nn.Embedding.from_pretrained(embeddings.clone(), padding_idx=padding_idx)
         width = self.embedding.embedding_dim
         self.widest = max(kernel_sizes)
+        self.embed_dropout = embed_dropout
         self.convs = nn.ModuleList(nn.Conv1d(width, num_filters, k) for k in kernel_sizes)
         self.norms = None
         if batch_norm:
@@ -70,6 +73,8 @@ class TextCNN(nn.Module):
         x = self.embedding(ids)  # (B, T, D)
         if self.static is not None:
             x = x + self.static(ids)  # a filter is linear: its sum over channels is that of the sum
+        if self.embed_dropout > 0:
+            x = F.dropout(x, self.embed_dropout, self.training)
         x = x.transpose(1, 2)  # (B, D, T)
         maps = [conv(x) for conv in self.convs]  # each (B, F, T - k + 1)
         if self.norms is not None:

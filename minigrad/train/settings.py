@@ -18,6 +18,7 @@ class Settings(Recipe):
     vectors: str | None = None  # "glove": start from pretrained vectors, whose size they then set
     vector_scale: float = 1.0  # pretrained vectors are multiplied by this
     static: bool = False  # pretrained vectors stay as they are
+    embed_dropout: float = 0.0  # textcnn: of the word vectors
     num_filters: int = 100
     kernel_sizes: tuple[int, ...] = (3, 4, 5)
     hidden_size: int = 128  # of a recurrent layer
