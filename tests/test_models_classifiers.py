@@ -186,7 +186,9 @@ def test_dropout_of_word_vectors_in_training_only():
         t.manual_seed(0)
         model = m.TextCNN(20, 3, 6, num_filters=4, dropout=0.0, embed_dropout=0.5)
         ids = t.tensor(IDS)
-        outputs.append([f(ids).detach().numpy() for f in (model, model.eval(), model)])
+        trained = model(ids).detach().numpy()
+        model.eval()
+        outputs.append([trained, *(model(ids).detach().numpy() for _ in range(2))])
     for there, here in zip(*outputs, strict=True):
         numpy.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-6)
     trained, first, second = outputs[1]
