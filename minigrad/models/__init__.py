@@ -2,6 +2,7 @@
 
 from .crf import CRF
 from .fasttext import FastText
+from .glove import GloVe
 from .rnn_classifier import RNNClassifier
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
@@ -27,6 +28,7 @@ __all__ = [
     "CharLSTM",
     "FastText",
     "FullSoftmax",
+    "GloVe",
     "HierarchicalSoftmax",
     "NegativeSampling",
     "RNNClassifier",
