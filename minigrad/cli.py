@@ -147,21 +147,8 @@ def _app():
         training, valid, _ = _split(dataset, seed)
         with Progress(console) as progress:
             found = run(dataset.labels, training, valid, settings, every, progress)
-        table = need("rich.table").Table(
-            "parameter", "shape", "first mean |g|", "last mean |g|", "last max |g|",
-            "update / weight (median)",
-        )  # fmt: skip
-        for name, shape, *figures in found.parameters():
-            table.add_row(name, str(shape), *(f"{figure:.1e}" for figure in figures))
-        console.print(table)
-        for stage, rows in found.units.items():
-            for row in rows:
-                console.print(
-                    f"{stage}: {row.name}: {len(row.dead)} of {row.count} units are never positive; "
-                    f"positive {row.active:.1%} of the time"
-                )
-        for stage, states in found.states.items():
-            console.print(f"{stage}: the gradient of the states, a step back: x {states.rate:.3f}")
+        for line in found.table():
+            console.print(line, highlight=False, markup=False)
         written = draw(found, valid, out, f"{model} on {dataset.name}")
         console.print(f"written to {out}/: {', '.join(written)}")
 

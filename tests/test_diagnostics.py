@@ -279,3 +279,73 @@ def test_every_picture_is_drawn(tmp_path):
         path = tmp_path / f"{name}.png"
         function(path)
         assert path.read_bytes()[:4] == b"\x89PNG" and path.stat().st_size > 3000
+
+
+# -- a classifier watched ------------------------------------------------------------------------
+
+GOOD, BAD = "warm funny fine moving clever".split(), "dull long cold silly stale".split()
+
+
+def sentences(count, seed=0):
+    rng = numpy.random.default_rng(seed)
+    labels = rng.integers(2, size=count).tolist()
+    return [(" ".join(rng.choice(GOOD if label else BAD, 5)), label) for label in labels]
+
+
+def watched(model, **options):
+    from minigrad.train.diagnose import diagnose
+    from minigrad.train.models import settings_for
+
+    defaults = dict(embed_dim=8, epochs=2, patience=None, batch_size=20)
+    settings = settings_for(model, **(defaults | options))
+    return diagnose(["bad", "good"], sentences(200), sentences(40, 1), settings, every=5)
+
+
+def test_a_high_learning_rate_kills_units_and_shows_in_the_ratios():
+    plain = dict(batch_norm=False, hidden_sizes=(40,))
+    calm = watched("textmlp", learning_rate=1e-3, **plain)
+    wild = watched("textmlp", learning_rate=1.0, **plain)
+    dead = lambda found, stage: sum(len(row.dead) for row in found.units[stage])
+    assert dead(calm, "before training") == dead(wild, "before training")
+    assert dead(calm, "after training") <= dead(calm, "before training") + 1
+    assert dead(wild, "after training") >= dead(calm, "after training") + 5
+    assert calm.watch.steps == [1, 5, 10, 15, 20] and calm.watch.updates == 20
+    ratio = lambda found: found.watch.ratios[0]["hidden.0.weight"]
+    assert ratio(wild) > 100 * ratio(calm)
+    text = "\n".join(wild.table())
+    assert "hidden.0.weight" in text and "units that are never positive, after training" in text
+
+
+def test_gradients_over_time_of_a_recurrent_classifier():
+    found = watched("rnn", hidden_size=8)
+    assert list(found.states) == ["before training", "after training"] and found.units == {}
+    norms = found.states["before training"].states
+    assert len(norms) == 5 and norms[0] < norms[-1]
+    assert "gradient of the states, a step back in time" in "\n".join(found.table())
+
+
+def test_two_way_layers_have_no_single_direction_of_time():
+    assert watched("lstm", hidden_size=4, bidirectional=True).states == {}
+
+
+@pytest.mark.parametrize("model", ["textcnn", "gru"])
+def test_the_command(model, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("typer")
+    pytest.importorskip("matplotlib")
+    from minigrad import cli
+    from minigrad.text import datasets
+
+    pairs = sentences(60)
+    tiny = datasets.TextDataset("tiny", ["bad", "good"], pairs, pairs, pairs)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda: tiny)
+    arguments = ["diagnose", model, "--data", "tiny", "--out", str(tmp_path), "--epochs", "1"]
+    monkeypatch.setattr("sys.argv", ["minigrad", *arguments, "--every", "1", "--clip-norm", "1"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    assert pictures == {
+        "gradient_flow.png", "update_ratios.png", "weights.png", "activations.png",
+        "state_gradients.png" if model == "gru" else "dead_units.png",
+    }  # fmt: skip
+    assert "fc.weight" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """A text classifier watched while it trains: every diagnostic of it, as tables and pictures."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,16 +66,31 @@ class Diagnosis:
     units: dict[str, list[Units]] = field(default_factory=dict)
     states: dict[str, StateGradients] = field(default_factory=dict)
 
-    def parameters(self) -> list[tuple]:
-        """(name, shape, first and last mean |g|, largest |g|, median update ratio) of each parameter."""
-        first = {row.name: row for row in self.watch.flows[0]}
-        rows = []
-        for row in self.watch.flows[-1]:
+    def table(self) -> list[str]:
+        """Lines: every parameter's gradient and median update ratio, dead units, gradients over time."""
+        first = {row.name: row.mean for row in self.watch.flows[0]}
+        last = self.watch.flows[-1]
+        width = max(len(row.name) for row in last)
+        lines = [
+            f"{'':{width}}  mean |g| at first    at last    largest  update / weight",
+        ]
+        for row in last:
             ratios = [found[row.name] for found in self.watch.ratios if row.name in found]
-            middle = float(numpy.median(ratios)) if ratios else float("nan")
-            start = first[row.name].mean if row.name in first else float("nan")
-            rows.append((row.name, row.shape, start, row.mean, row.largest, middle))
-        return rows
+            start, middle = first.get(row.name, math.nan), numpy.median(ratios or [math.nan])
+            lines.append(
+                f"{row.name:{width}}  {start:17.1e}  {row.mean:9.1e}  {row.largest:9.1e}  {middle:15.1e}"
+            )
+        for stage, rows in self.units.items():
+            lines.append(f"\nunits that are never positive, {stage}:")
+            lines += [
+                f"{row.name:{width}}  {len(row.dead):4d} of {row.count}; positive {row.active:.1%}"
+                for row in rows
+            ]
+        for stage, found in self.states.items():
+            lines.append(
+                f"\ngradient of the states, a step back in time, {stage}: x {found.rate:.3f}"
+            )
+        return lines
 
 
 def recurrent_layer(model):

@@ -108,7 +108,6 @@ def plot_state_gradients(panels: dict[str, dict[str, StateGradients]], path) -> 
                     relative = numpy.maximum(numpy.array(norms) / norms[-1], 1e-12)
                     ax.plot(back, relative, style, color=colour, label=f"{name}, {kind}")
         ax.set_yscale("log")
-        ax.set_ylim(bottom=1e-12)
         ax.set_xlabel("steps back from the last word")
         ax.set_title(title, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)

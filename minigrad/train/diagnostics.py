@@ -3,6 +3,7 @@
 Each function measures one thing and returns plain numbers; `diagnostic_plots` draws them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -180,12 +181,15 @@ class Histogram:
 
 
 def histogram(values, bins: int = 60) -> Histogram:
-    """The distribution of an array's values; ValueError if there are infinities or NaN among them."""
+    """The distribution of an array's values, in fewer bins if they are few.
+
+    ValueError if there are infinities or NaN among them.
+    """
     values = numpy.asarray(values, "float64").ravel()
     if not numpy.isfinite(values).all():
         wrong = int((~numpy.isfinite(values)).sum())
         raise ValueError(f"histogram: {wrong} of {values.size} values are infinite or NaN")
-    counts, edges = numpy.histogram(values, bins)
+    counts, edges = numpy.histogram(values, min(bins, 5 + math.isqrt(values.size)))
     return Histogram(counts, edges, float(values.mean()), float(values.std()))
 
 
