@@ -151,6 +151,15 @@ def test_what_has_ended_is_kept_while_others_go_on():
     assert best.tokens == [2, 2]
 
 
+def test_unlikely_early_ends_do_not_stop_the_search():
+    # at every step <eos> is second, far behind: after 3 steps a beam of 2 has ended hypotheses enough
+    rows = [[0.0, 0.01, 0.99]] * 5 + [[0.0, 0.99, 0.01]] * 3
+    start = minigrad.zeros(1, 1)
+    for alpha in (0.0, 0.6):
+        found = beam_search(from_rows(rows), start, 1, BOS, EOS, beam=2, max_length=8, alpha=alpha)
+        assert found[0][0].tokens == [2] * 5
+
+
 def test_beam_search_finds_what_greedy_search_misses():
     def step(tokens, state):
         table = {0: [0.0, 0.0, 0.55, 0.45], 2: [0.0, 0.3, 0.3, 0.4], 3: [0.0, 1.0, 0.0, 0.0]}

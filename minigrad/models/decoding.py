@@ -128,7 +128,8 @@ def beam_search(
 
     Every step each sentence's hypotheses grow by every word, and the `beam` likeliest of the grown
     ones that don't end go on; those of the `beam` likeliest that end are kept. A sentence is done
-    when `beam` hypotheses have ended; at max_length words (<eos> counts) the others are cut there.
+    when `beam` ended hypotheses have higher scores than the likeliest that goes on would have, if
+    it ended now without loss; at max_length words (<eos> counts) those that go on are cut there.
     """
     _check(count, max_length, beam=beam, best=best)
     if best > beam:
@@ -165,10 +166,11 @@ def beam_search(
             totals = top.values.gather(1, kept)
             words = history.gather(1, kept.unsqueeze(2).expand(-1, -1, length + 1))
             origin = origin.gather(1, kept)
+            firsts = totals[:, 0].tolist()
             open_ = [
                 n
                 for n, sentence in enumerate(running.tolist())
-                if len(ended[sentence]) < beam and bool(torch.isfinite(totals[n, 0]))
+                if _may_improve(ended[sentence], firsts[n], length, alpha, beam)
             ]
             if not open_:
                 break
@@ -180,6 +182,16 @@ def beam_search(
             running, words, totals = running[left], words[left], totals[left]
             state = select(state, rows)
     return [sorted(found, key=lambda h: -h.score)[:best] for found in ended]
+
+
+def _may_improve(found, log_prob, length, alpha, beam) -> bool:
+    """Whether a hypothesis of this log probability is among the `beam` best so far."""
+    if log_prob == float("-inf"):
+        return False
+    if len(found) < beam:
+        return True
+    worst = sorted((hypothesis.score for hypothesis in found), reverse=True)[beam - 1]
+    return log_prob / length_penalty(length, alpha) > worst
 
 
 def _cut(open_, running, words, totals, ended, eos, alpha, beam):

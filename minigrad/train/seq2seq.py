@@ -92,7 +92,7 @@ class Seq2SeqTrainer:
 
     def _epoch(self, number, train_batches, valid_batches):
         begin = time.perf_counter()
-        late = max(0, number - 1 - (self.settings.decay_after or number))
+        late = max(0, number - (self.settings.decay_after or number))
         rate = self.settings.learning_rate * 0.5**late
         for group in self.optimizer.param_groups:
             group["lr"] = rate

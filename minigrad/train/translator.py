@@ -32,6 +32,7 @@ class Seq2SeqSettings:
     dropout: float = 0.3
     readout: int | None = None
     tied: bool = False
+    init_range: float | None = 0.08  # None: as the layers start by themselves
     reverse_source: bool = False  # Sutskever et al. 2014, section 3.3
     tokenizer: str = "translation"
     min_freq: int = 2
@@ -64,6 +65,7 @@ class Seq2SeqSettings:
             readout=self.readout,
             tied=self.tied,
             padding_idx=PAD,
+            init_range=self.init_range,
         )
 
 
