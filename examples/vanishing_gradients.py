@@ -79,9 +79,9 @@ def train(name, updates, length, hidden):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="vanishing.png")
-    parser.add_argument("--words", type=int, default=60)
-    parser.add_argument("--updates", type=int, default=1000)
-    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--words", type=int, default=20)
+    parser.add_argument("--updates", type=int, default=1500)
+    parser.add_argument("--hidden", type=int, default=48)
     args = parser.parse_args()
     left, right = {}, {}
     x = reviews(30, 50)
