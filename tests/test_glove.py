@@ -19,7 +19,8 @@ import minigrad
 from minigrad import optim
 from minigrad.models import GloVe
 from minigrad.text import cooccurrence
-from minigrad.text.cooccurrence import Cooccurrence, count_cooccurrences, count_words
+from minigrad.text.cooccurrence import Cooccurrence, count_cooccurrences
+from minigrad.text.encoded import encode
 from minigrad.train.glove import GloveTraining, train_glove
 
 TEXT = [line.split() for line in ("a b a c", "b c", "a a a", "", "d", "c b a b c a a b")]
@@ -88,7 +89,6 @@ def much(seed=0, size=300, length=4000):
 def test_counts_through_many_runs_on_disk_are_the_same(monkeypatch, tmp_path):
     text = much()
     expected = count_cooccurrences(text, min_count=2)
-    monkeypatch.setattr(cooccurrence, "TOKENS", 500)
     monkeypatch.setattr(cooccurrence, "ENTRIES", 64)
     monkeypatch.setattr(cooccurrence, "SAMPLE", 16)
     runs = []
@@ -127,16 +127,23 @@ def test_rare_words_are_out_before_distances_count():
     counts = count_cooccurrences([["a", "x", "b"], ["a", "y", "b"]], 1, 2)
     assert counts.words == ["a", "b"]
     assert counts.dense().tolist() == [[0, 2], [2, 0]]
-    assert count_words(TEXT, 2, 2) == [("a", 8), ("b", 5)]
+    assert count_cooccurrences(TEXT, 2, 1, max_words=2).words == ["a", "b"]
     assert repr(counts) == "Cooccurrence(2 words, 1 pairs)"
+
+
+def test_a_corpus_may_be_files_or_encoded(tmp_path):
+    (tmp_path / "text").write_text("\n".join(" ".join(line) for line in TEXT))
+    expected = count_cooccurrences(TEXT, 3, 2)
+    for corpus in (tmp_path / "text", encode(TEXT, 2), iter(TEXT)):
+        found = count_cooccurrences(corpus, 3, 2)
+        assert found.words == expected.words
+        numpy.testing.assert_array_equal(found.dense(), expected.dense())
 
 
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="window must be at least 1"):
         count_cooccurrences(TEXT, 0)
-    with pytest.raises(ValueError, match="can't be an iterator"):
-        count_cooccurrences(iter(TEXT))
-    with pytest.raises(ValueError, match="no word occurs 100 times"):
+    with pytest.raises(ValueError, match="occurs 100 times"):
         count_cooccurrences(TEXT, min_count=100)
     with pytest.raises(ValueError, match="too few for window 5000"):
         count_cooccurrences(TEXT, 5000, 1, memory=4096)

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad import nn
+from minigrad import cli, nn
 from minigrad.text import Vocab, WordVectors
+from minigrad.text.vector_files import load_vectors, save_vectors
 from minigrad.text.vectors import UnknownWord
+from minigrad.train import vector_map
 
 WORDS = "the king queen man woman film movie seven eight nine".split()
 
@@ -163,3 +165,114 @@ def test_chosen_and_known():
     numpy.testing.assert_array_equal(few["nine"], vectors["nine"])
     assert vectors.known(["King", "x", "the"]) == ["the"]
     assert vectors.known(["King", "x", "the"], lower=True) == ["King", "the"]
+
+
+# -- maps, and the command --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_a_map_keeps_neighbours_together(method):
+    pytest.importorskip("sklearn")
+    draw = numpy.random.default_rng(0)
+    middles = draw.normal(size=(2, 6))
+    words = [f"{name}{k}" for name in "ab" for k in range(8)]
+    vectors = WordVectors(words, middles.repeat(8, axis=0) + 0.05 * draw.normal(size=(16, 6)))
+    points = vector_map.flat(vectors, words, method)
+    assert points.shape == (16, 2)
+    one, other = points[:8], points[8:]
+    apart = numpy.linalg.norm(one.mean(0) - other.mean(0))
+    assert apart > 2 * max(numpy.linalg.norm(g - g.mean(0), axis=1).max() for g in (one, other))
+    numpy.testing.assert_array_equal(points, vector_map.flat(vectors, words, method))
+
+
+def test_pca_s_distances_are_those_of_the_plane_of_greatest_variance():
+    pytest.importorskip("sklearn")
+    vectors = some()
+    points = vector_map.flat(vectors, WORDS)
+    rows = vectors.units - vectors.units.mean(axis=0)
+    spread = numpy.linalg.svd(rows, compute_uv=False)[:2]
+    numpy.testing.assert_allclose(numpy.linalg.norm(points, axis=0), spread, rtol=1e-5)
+    flat = WordVectors("abc", [[1.0], [2.0], [-1.0]])
+    assert vector_map.flat(flat, "abc").shape == (3, 2)
+
+
+def test_maps_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "map.png"
+    groups = {"people": ["king", "queen", "man"], "numbers": ["seven", "eight"]}
+    assert vector_map.plot_map(some(), groups, path, pairs=[("king", "queen")]) == path
+    first = path.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    vector_map.plot_map(some(), ["king", "film"], path, "tsne", neighbours=3, title="a map")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.read_bytes() != first
+    with pytest.raises(ValueError, match="'film' has an arrow but is not among"):
+        vector_map.plot_map(some(), groups, path, pairs=[("king", "film")])
+    with pytest.raises(ValueError, match="at least 3 words, not 2"):
+        vector_map.flat(some(), ["king", "film"])
+    with pytest.raises(ValueError, match="must be 'pca' or 'tsne'"):
+        vector_map.flat(some(), WORDS, "umap")
+
+
+def command(*arguments):
+    testing = pytest.importorskip("typer.testing")
+    return testing.CliRunner().invoke(cli._app(), ["vectors", *map(str, arguments)])
+
+
+def test_the_command_from_text_to_a_map(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The king and the queen rule. The man and the woman work!\n" * 30)
+    file = tmp_path / "vectors.txt"
+    done = command("train", text, "--out", file, "--dim", 8, "--epochs", 3)
+    assert done.exit_code == 0, done.output
+    assert "epoch 3: loss" in done.output
+    vectors = load_vectors(file)
+    assert set(vectors.words) == set("the king and queen rule man woman work".split())
+    done = command("nearest", file, "king", "man", "--topn", 3)
+    assert done.exit_code == 0
+    for word, score in vectors.nearest("man", 3):
+        assert word in done.output
+        assert f"{score:.4f}" in done.output
+    done = command("analogy", file, "man", "king", "woman", "--topn", 2)
+    assert f"man : king = woman : {vectors.analogy('man', 'king', 'woman')[0][0]}" in done.output
+    done = command("map", file, *vectors.words, "--out", tmp_path / "map.png")
+    assert done.exit_code == 0
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    done = command("convert", file, tmp_path / "vectors.bin", "--limit", 4)
+    assert done.exit_code == 0
+    found = load_vectors(tmp_path / "vectors.bin")
+    assert found.words == vectors.words[:4]
+    numpy.testing.assert_array_equal(found.vectors, vectors.vectors[:4])
+
+
+@pytest.mark.parametrize("model", ["skipgram", "cbow", "fasttext"])
+def test_the_command_trains_the_other_models(tmp_path, model, monkeypatch):
+    from minigrad.train import word2vec
+
+    text = tmp_path / "text.txt"
+    text.write_text("the king and the queen rule\n" * 30)
+    if model == "fasttext":  # two million buckets are too many for a test
+        train = word2vec.train_fasttext
+        monkeypatch.setattr(word2vec, "train_fasttext", lambda *a, **k: train(*a, buckets=99, **k))
+    format = "fasttext" if model == "fasttext" else "text"
+    done = command(
+        "train", text, "--model", model, "--out", tmp_path / "v", "--dim", 4, "--format", format
+    )
+    assert done.exit_code == 0, done.output
+    found = load_vectors(tmp_path / "v")
+    assert len(found) == 5
+    assert found.get("kings") is None if model != "fasttext" else found.get("kings") is not None
+
+
+def test_the_command_s_errors_are_told(tmp_path):
+    save_vectors(some(), tmp_path / "v.txt")
+    done = command("nearest", tmp_path / "v.txt", "flim")
+    assert isinstance(done.exception, ValueError)
+    assert "no vector for the word 'flim'; close to it are: 'film'" in str(done.exception)
+    (tmp_path / "text").write_bytes(b"caf\xe9 bar\n" * 9)
+    done = command("train", tmp_path / "text", "--out", tmp_path / "out")
+    assert "is not UTF-8" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "text").write_text("a b\n" * 9)
+    done = command("train", tmp_path / "text", "--model", "elmo")
+    assert "model must be glove, skipgram, cbow or fasttext" in str(done.exception)

@@ -9,16 +9,15 @@ when it is full, it is written to disk as a sorted run, and at the end the runs 
 
 import json
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy
 
 from ..files import atomic
 from ..kernels.cooccurrence import count_pairs
+from .encoded import Encoded, encode
 
-TOKENS = 1 << 20  # counted at once
 ENTRIES = 1 << 22  # pairs merged at once
 SAMPLE = 1 << 10  # every so manieth key of a run is looked at to cut the runs into equal parts
 ROOM = 16  # bytes of a slot of the table: a key, a sum
@@ -85,20 +84,8 @@ class Cooccurrence:
             ) from error
 
 
-def count_words(
-    sentences: Iterable[Sequence[str]], min_count: int = 5, max_words: int | None = None
-) -> list[tuple[str, int]]:
-    """The words that occur min_count times with their counts, frequent ones first, then by alphabet."""
-    counts = Counter()
-    for sentence in sentences:
-        counts.update(sentence)
-    found = [(word, n) for word, n in counts.items() if n >= min_count]
-    found.sort(key=lambda item: (-item[1], item[0]))
-    return found[:max_words]
-
-
 def count_cooccurrences(
-    sentences: Iterable[Sequence[str]],
+    corpus,
     window: int = 10,
     min_count: int = 5,
     max_words: int | None = None,
@@ -109,24 +96,20 @@ def count_cooccurrences(
 ) -> Cooccurrence:
     """Count the pairs of words that are at most `window` words apart in a sentence.
 
+    corpus: lists of tokens, or paths of text files (see `encoded.token_lists`), or an `Encoded` one,
+    which says itself what min_count and max_words were.
     A pair d words apart counts 1/d (harmonic, as in GloVe), or 1. Words that are too rare are taken
     out before distances are counted. symmetric: both sides of a word; else only the words before it,
     which are the columns. memory: bytes for the table of pairs; beyond that runs are written to disk,
     to `folder` or a temporary one. With a folder the result is written there too, and mapped into
-    memory only: `Cooccurrence.load` reads it again. The sentences are read twice.
+    memory only: `Cooccurrence.load` reads it again.
     """
     if window < 1:
         raise ValueError(f"count_cooccurrences: window must be at least 1, not {window}")
-    if iter(sentences) is sentences:
-        raise ValueError(
-            "count_cooccurrences: the sentences are read twice, so they can't be an iterator; pass a "
-            "list, or an object whose __iter__ begins anew"
-        )
-    found = count_words(sentences, min_count, max_words)
-    if not found:
-        raise ValueError(f"count_cooccurrences: no word occurs {min_count} times")
-    words, counts = [word for word, _ in found], [n for _, n in found]
-    most = 4 * sum(counts) * window  # pairs in a table that is a quarter full
+    if not isinstance(corpus, Encoded):
+        corpus = encode(corpus, min_count, max_words=max_words)
+    words, counts = corpus.words, corpus.counts
+    most = 4 * int(counts.sum()) * window  # pairs in a table that is a quarter full
     slots = 1 << max(8, min(memory // ROOM, most).bit_length() - 1)
     if window >= slots // 4:
         raise ValueError(f"count_cooccurrences: {memory} bytes are too few for window {window}")
@@ -134,8 +117,8 @@ def count_cooccurrences(
         Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".runs.") as place:
         table = _Table(slots, len(words), window, symmetric, harmonic, Path(place))
-        for ids in _chunks(sentences, words):
-            table.add(ids)
+        for k in range(len(corpus)):
+            table.add(corpus.piece(k).astype(numpy.int64))
         pairs = table.merged()
         if folder is None:
             parts = [list(part) for part in zip(*pairs, strict=True)] or [[], [], []]
@@ -148,20 +131,6 @@ def count_cooccurrences(
         arrays = _on_disk(pairs, Path(place))
         Cooccurrence(words, counts, *arrays, symmetric).save(folder)
     return Cooccurrence.load(folder)
-
-
-def _chunks(sentences, words) -> Iterator[numpy.ndarray]:
-    """Ids of whole sentences, -1 after each; words that are not in the list are left out."""
-    index = {word: i for i, word in enumerate(words)}
-    ids: list[int] = []
-    for sentence in sentences:
-        ids += [index[word] for word in sentence if word in index]
-        ids.append(-1)
-        if len(ids) >= TOKENS:
-            yield numpy.array(ids, numpy.int64)
-            ids = []
-    if ids:
-        yield numpy.array(ids, numpy.int64)
 
 
 class _Table:

@@ -1,6 +1,6 @@
 """Training GloVe vectors: co-occurrence counts, then AdaGrad steps over all pairs, epoch by epoch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import numpy
 
@@ -11,7 +11,7 @@ from ..text.vectors import WordVectors
 
 
 def train_glove(
-    text: Iterable[Sequence[str]] | Cooccurrence,
+    corpus,
     dim: int = 100,
     epochs: int = 25,
     lr: float = 0.05,
@@ -23,7 +23,7 @@ def train_glove(
     seed: int = 0,
     each_epoch: Callable[[int, float], None] | None = None,
 ) -> WordVectors:
-    """Vectors of the words of a text, lists of words to be read twice, or of its counts.
+    """Vectors of the words of a corpus: lists of tokens, paths of text files, or a Cooccurrence.
 
     The loss is that of models.GloVe. Every epoch takes one AdaGrad step for every pair (i, j) that
     occurs, in an order drawn once (kernels/glove.py has the formulas). Pennington et al. 2014 take
@@ -35,11 +35,11 @@ def train_glove(
     for name, value in (("dim", dim), ("epochs", epochs), ("lr", lr), ("x_max", x_max)):
         if not value > 0:
             raise ValueError(f"train_glove: {name} must be greater than 0, not {value}")
-    counts = text
-    if not isinstance(text, Cooccurrence):
-        counts = count_cooccurrences(text, window, min_count, max_words)
+    counts = corpus
+    if not isinstance(corpus, Cooccurrence):
+        counts = count_cooccurrences(corpus, window, min_count, max_words)
     if not len(counts):
-        raise ValueError("train_glove: no two words of the text occur together")
+        raise ValueError("train_glove: no two words of the corpus occur together")
     training = GloveTraining(counts, dim, lr, x_max, alpha, seed)
     for epoch in range(1, epochs + 1):
         loss = training.epoch()
