@@ -113,6 +113,31 @@ def test_mixed_teacher_forcing_draws_as_torch_does(attention):
         )
 
 
+@pytest.mark.parametrize("variant", ["sutskever_lstm", "bahdanau_gru", "luong_general_fed"])
+def test_searches_find_the_same_sentences_on_torch(variant):
+    torch = pytest.importorskip("torch")
+    found = []
+    weights = None
+    for index, library in enumerate((torch, minigrad)):
+        models, search = on_both("seq2seq")[1 - index], on_both("decoding")[1 - index]
+        library.manual_seed(0)
+        model = models.Seq2Seq(
+            9, 11, embed_dim=6, hidden_size=5, **VARIANTS[variant], init_range=1.0
+        )
+        model = model.double().eval()
+        if weights is None:
+            weights = {k: v.numpy() for k, v in model.state_dict().items()}
+        model.load_state_dict({k: library.tensor(v) for k, v in weights.items()})
+        state = lambda: model.start(library.tensor(SOURCE))
+        with library.no_grad():
+            best = search.beam_search(model.step, state(), 3, 2, 3, beam=4, max_length=9, best=4)
+            first = search.greedy(model.step, state(), 3, 2, 3, max_length=9)
+        found.append([h for hypotheses in best for h in hypotheses] + first)
+    for theirs, ours in zip(*found, strict=True):
+        assert ours.tokens == theirs.tokens
+        assert ours.log_prob == pytest.approx(theirs.log_prob, rel=1e-9)
+
+
 def test_the_fast_path_is_one_call_of_the_recurrent_layer():
     for options, calls in (
         (dict(attention="general"), 1),

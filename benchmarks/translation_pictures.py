@@ -1,0 +1,50 @@
+"""Pictures of translation: attention of one sentence, BLEU by length with and without attention.
+
+    python -m minigrad.benchmarks.translation_pictures
+
+after `python -m minigrad.benchmarks.papers run multi30k_gru_attention multi30k_gru`, which leaves its
+models in the cache folder.
+"""
+
+from pathlib import Path
+
+from minigrad.text.datasets import cache_folder
+from minigrad.text.translation import multi30k
+from minigrad.train.attention_plots import bleu_by_length, plot_attention, plot_bleu_by_length
+from minigrad.train.translator import Translator
+
+RESULTS = Path(__file__).parent / "results"
+MODELS = {
+    "multi30k_gru_attention": "GRU with attention",
+    "multi30k_gru_bahdanau": "GRU with additive attention",
+    "multi30k_gru": "GRU without attention",
+    "multi30k_lstm": "LSTM without attention",
+}
+
+
+def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
+    """Write attention.png and bleu_by_length.png, of the models that have been trained."""
+    pairs = multi30k("de", "en").test
+    curves = {}
+    for name, label in MODELS.items():
+        folder = cache_folder() / "papers" / name
+        if not folder.is_dir():
+            print(f"{name} has not been trained: left out")
+            continue
+        translator = Translator.load(folder)
+        sources, references = (
+            [translator.tokenize(text) for text in side] for side in zip(*pairs, strict=True)
+        )
+        found = translator.translate_words(sources, beam, alpha)
+        curves[label] = bleu_by_length(sources, found, references)
+        print(label, curves[label])
+        if name == "multi30k_gru_attention":
+            title = "Luong attention, general score"
+            attention = translator.attention(pairs[sentence][0], beam=beam)
+            plot_attention(*attention, RESULTS / "attention.png", title)
+    title = "Multi30k, German to English: BLEU by source length"
+    plot_bleu_by_length(curves, RESULTS / "bleu_by_length.png", title)
+
+
+if __name__ == "__main__":
+    draw()
