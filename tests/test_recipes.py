@@ -62,6 +62,8 @@ def trained(recipe, seed=0, batches=None, dropout=0.0, epochs=None, **options):
         ({"class_weights": [1, -1]}, "class_weights must be 0 or greater, not -1"),
         ({"learning_rate": 0}, "learning_rate must be greater than 0, not 0"),
         ({"learning_rate": math.nan}, "learning_rate must be greater than 0, not nan"),
+        ({"learning_rate": math.inf}, "learning_rate must be greater than 0, not inf"),
+        ({"warmup": math.nan}, "warmup must be 0 or greater, not nan"),
         ({"clip_norm": -1}, "clip_norm must be greater than 0"),
         ({"clip_value": 0}, "clip_value must be greater than 0"),
         ({"dropout": 1.5}, "dropout must be from 0 to 1, not 1.5"),
@@ -489,6 +491,37 @@ def test_resumed_run_equals_an_uninterrupted_one(name, keep_best, tmp_path):
     assert_same(weights_of(whole), weights_of(rest))
     rates = [epoch.learning_rate for epoch in whole.history.epochs]
     assert len(set(rates)) > 1 or recipe.schedule == "constant"
+
+
+def test_a_text_classifier_is_resumed_exactly(tmp_path):
+    from minigrad.train.classifier import train_text_classifier
+    from minigrad.train.models import settings_for
+
+    rng = numpy.random.default_rng(0)
+    words = "warm funny fine dull long cold".split()
+    pairs = [(" ".join(rng.choice(words[3 * y : 3 * y + 3], 4)), y) for y in (0, 1) * 40]
+    settings = settings_for(
+        "textcnn", embed_dim=6, num_filters=4, batch_size=16, epochs=4, patience=None, warmup=0.2,
+        schedule="linear", average="ema", freeze_epochs=2, weight_decay=0.1, batch_norm=True,
+        class_weights="balanced",
+    )  # fmt: skip
+
+    class Interrupts:
+        def step_done(self, epoch, step, steps, loss):
+            if (epoch, step) == (3, 2):
+                raise KeyboardInterrupt
+
+        def epoch_done(self, epoch, best):
+            pass
+
+    parts = ["bad", "good"], pairs, pairs[:20], pairs[20:50], settings
+    whole = train_text_classifier(*parts)
+    with pytest.raises(KeyboardInterrupt):
+        train_text_classifier(*parts, folder=tmp_path, progress=Interrupts())
+    rest = train_text_classifier(*parts, resume=tmp_path / "last.safetensors")
+    assert len(rest.trainer.history.epochs) == 4
+    assert_same(weights_of(whole.trainer), weights_of(rest.trainer))
+    assert whole.test_loss == rest.test_loss
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):

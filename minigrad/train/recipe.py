@@ -4,6 +4,7 @@ Each part is made by a method of its own, so that any training loop can take wha
 `recipe.make_optimizer(model)`, `make_schedule(optimizer, steps)`, `make_loss()`, `make_average(model)`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -106,13 +107,13 @@ class Recipe:
         _one_of("average", self.average, (None, *AVERAGES))
         for name in ("learning_rate", "clip_norm", "clip_value", "gamma"):
             value = getattr(self, name)
-            _want(value is None or value > 0, name, value, "greater than 0")
+            _want(value is None or 0 < value < math.inf, name, value, "greater than 0")
         for name in ("momentum", "dropout", "label_smoothing", "average_decay"):
             value = getattr(self, name)
             _want(0 <= value <= 1, name, value, "from 0 to 1")
         for name in ("l2", "weight_decay", "warmup", "plateau_patience", "freeze_epochs"):
             value = getattr(self, name)
-            _want(value >= 0, name, value, "0 or greater")
+            _want(0 <= value < math.inf, name, value, "0 or greater")
         for name in ("accumulate", "step_size", "epochs", "average_from", "patience"):
             value = getattr(self, name)
             _want(value is None or (value >= 1 and value == int(value)), name, value, "1, 2, 3 ...")
