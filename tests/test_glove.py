@@ -123,6 +123,17 @@ def test_counts_are_saved_and_read(tmp_path):
         Cooccurrence.load(tmp_path / "counts")
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_pairs_in_both_orders_make_the_matrix(symmetric):
+    counts = count_cooccurrences(much(), 5, 2, symmetric=symmetric)
+    rows, columns, values = counts.pairs()
+    assert (rows.dtype, columns.dtype, values.dtype) == ("int64", "int64", "float32")
+    matrix = numpy.zeros_like(counts.dense())
+    matrix[rows, columns] = values
+    numpy.testing.assert_array_equal(matrix, counts.dense())
+    assert len(rows) == numpy.count_nonzero(matrix)
+
+
 def test_rare_words_are_out_before_distances_count():
     counts = count_cooccurrences([["a", "x", "b"], ["a", "y", "b"]], 1, 2)
     assert counts.words == ["a", "b"]
@@ -262,8 +273,7 @@ def test_a_step_is_half_of_autograd_s_gradient():
 
 def test_an_optimizer_of_the_library_trains_the_model_too():
     counts = count_cooccurrences(TEXT, 4, 1)
-    i, j = (minigrad.tensor(numpy.asarray(x, numpy.int64)) for x in numpy.nonzero(counts.dense()))
-    x = minigrad.tensor(counts.dense()[numpy.nonzero(counts.dense())])
+    i, j, x = map(minigrad.from_numpy, counts.pairs())
     minigrad.manual_seed(0)
     model = GloVe(4, 8, x_max=2.0)
     optimizer = optim.Adagrad(model.parameters(), lr=0.1)

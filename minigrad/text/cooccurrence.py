@@ -46,6 +46,22 @@ class Cooccurrence:
     def __repr__(self) -> str:
         return f"Cooccurrence({len(self.words):,} words, {len(self):,} pairs)"
 
+    def pairs(self) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """(rows, columns, values) of every pair in both orders, as models.GloVe takes them; copies."""
+        rows, columns, values = (numpy.asarray(x) for x in (self.rows, self.columns, self.values))
+        if not self.symmetric:
+            return rows.astype(numpy.int64), columns.astype(numpy.int64), values.copy()
+        equal = rows == columns
+        rows, columns = (
+            numpy.concatenate([one, other[~equal]]).astype(numpy.int64)
+            for one, other in ((rows, columns), (columns, rows))
+        )
+        return (
+            rows,
+            columns,
+            numpy.concatenate([numpy.where(equal, 2 * values, values), values[~equal]]),
+        )
+
     def dense(self) -> numpy.ndarray:
         """The whole matrix (words, words), float32; for small vocabularies."""
         out = numpy.zeros((len(self.words), len(self.words)), numpy.float32)
