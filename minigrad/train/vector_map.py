@@ -90,7 +90,7 @@ def plot_map(
                 label = name if main and name else None
                 ax.scatter(x, y, size, color=colour, label=label, alpha=1 if main else 0.5, lw=0)
     _write_names(ax, points, {word: colours[name] for word, name in group_of.items()}, set(chosen))
-    if any(groups):
+    if any(list(members) != [name] for name, members in groups.items() if name):
         ax.legend(frameon=False, loc="best")
     ax.set(xticks=[], yticks=[], title=title)
     ax.set_xlabel("first principal component" if method == "pca" else "t-SNE")
