@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import importlib.util
+import io
 import json
 import sys
 import types
@@ -233,6 +234,28 @@ def test_a_translator_read_back_translates_alike(trained, tmp_path):
         FileNotFoundError, match="holds no trained translator: target.json is missing"
     ):
         Translator.load(tmp_path / "model")
+
+
+def test_the_command_translates_arguments_and_lines(trained, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("typer")
+    from minigrad import cli
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["minigrad", "translate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as status:
+            cli.main()
+        return status.value.code, capsys.readouterr()
+
+    folder, picture = tmp_path / "model", tmp_path / "attention.png"
+    trained.save(folder)
+    sources = [source for source, _ in PAIRS[:2]]
+    code, output = run(folder, *sources, "--beam", 2, "--plot", picture)
+    assert code == 0 and picture.is_file()
+    assert output.out.splitlines() == trained.translate(sources, beam=2)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{sources[0]}\n\n{sources[1]}\n"))
+    assert run(folder)[1].out.splitlines() == trained.translate(sources)
+    code, output = run(tmp_path, "ein hund")
+    assert code == 2 and "holds no trained translator" in output.err
 
 
 def test_texts_that_cannot_be_translated(trained):
