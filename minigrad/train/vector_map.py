@@ -9,6 +9,7 @@ from ..extra import need
 from ..text.vectors import WordVectors
 
 COLOURS = "#1f77b4 #d62728 #2ca02c #9467bd #ff7f0e #17becf #8c564b #e377c2 #7f7f7f #bcbd22".split()
+FEW = 500  # words up to which t-SNE is computed as it is defined
 
 
 def flat(
@@ -41,8 +42,11 @@ def flat(
     if perplexity is None:
         perplexity = min(30.0, (len(words) - 1) / 3)
     start = "pca" if rows.shape[1] > 1 else "random"
+    way = (
+        "exact" if len(words) <= FEW else "barnes_hut"
+    )  # its threads wait for each other too often
     return manifold.TSNE(
-        2, perplexity=perplexity, metric="cosine", init=start, random_state=seed
+        2, perplexity=perplexity, metric="cosine", init=start, method=way, random_state=seed
     ).fit_transform(rows)
 
 
