@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy
 
 BLOCK = 1 << 20  # numbers that are written or read at once
-PIECE = 1 << 14  # numbers that a trainer gets at once, to the next end of a sentence
+PIECE = 1 << 14  # numbers that a trainer gets at once, to the next end of a sentence; fewer of a
+PIECES = 64  # short text, so that it has some PIECES
 LINE = 1 << 16  # characters of a file that are read at once
 END = -1  # stands after each sentence
 _END, _GONE = 0, -2  # while counting: the end of a sentence; a word that is left out
@@ -169,6 +170,7 @@ def encode(
 def _rewrite(path, final):
     """Give the words in the file their final numbers, in place; where pieces begin, and the end."""
     starts, read, written, after = [0], 0, 0, END
+    least = min(PIECE, path.stat().st_size // 4 // PIECES)
     with open(path, "r+b") as file:
         while True:
             file.seek(4 * read)
@@ -184,7 +186,7 @@ def _rewrite(path, final):
                 continue
             after = block[-1]
             for end in (numpy.flatnonzero(block == END) + written + 1).tolist():
-                if end - starts[-1] >= PIECE:
+                if end - starts[-1] > least:
                     starts.append(end)
             file.seek(4 * written)
             block.tofile(file)

@@ -181,6 +181,7 @@ class _Run:
 
     def __init__(self, trainer, epochs, alpha, min_alpha, tell):
         self.trainer, self.alpha, self.min_alpha, self.tell = trainer, alpha, min_alpha, tell
+        self.epochs = epochs
         self.total = int(trainer.corpus.starts[-1]) * epochs
         self.fall = (alpha - min_alpha) / max(1, self.total)
         self.pieces = itertools.count()
@@ -213,21 +214,21 @@ class _Run:
                 _seed(trainer.seed, trainer.trained + epoch, k),
             )
             with self.lock:
-                self.note(epoch, len(ids), rates[0], losses, count)
+                self.note(len(ids), losses, count)
 
-    def note(self, epoch, size, alpha, losses, count):
+    def note(self, size, losses, count):
         """A piece is done: tell, at most once a second, and at the end."""
         self.done += size
         self.losses += losses
         self.predictions += count
         now = time.perf_counter()
         if self.tell and (now - self.told >= 1 or self.done == self.total):
-            share = self.done / self.total
-            passed = share * self.trainer.corpus.tokens * self.total
-            passed /= int(self.trainer.corpus.starts[-1])
+            share, corpus = self.done / self.total, self.trainer.corpus
+            epoch = min(self.epochs, 1 + int(share * self.epochs))
+            speed = share * self.epochs * corpus.tokens / (now - self.began)
             measured = self.trainer.options[-1] and self.predictions
             loss = self.losses / self.predictions if measured else None
-            self.tell(Report(epoch + 1, share, passed / (now - self.began), alpha, loss))
+            self.tell(Report(epoch, share, speed, self.alpha - self.fall * self.done, loss))
             self.told, self.losses, self.predictions = now, 0.0, 0
 
     def spread(self, count):
