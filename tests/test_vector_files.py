@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import math
 import struct
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from minigrad.text import WordVectors
 from minigrad.text.fasttext_classifier import FastTextClassifier, huffman
-from minigrad.text.fasttext_files import read_fasttext, write_fasttext
-from minigrad.text.subwords import SubwordVectors
+from minigrad.text.fasttext_files import DEFAULTS, FastTextModel, read_fasttext, write_fasttext
+from minigrad.text.ngrams import ngram_buckets
+from minigrad.text.subwords import SubwordVectors, subword_ids
 from minigrad.text.vector_files import guess_format, load_vectors, save_vectors
 
 
@@ -344,6 +346,127 @@ def test_predictions_equal_fasttexts(package, name):
             label.removeprefix("__label__") for label in labels
         ]
         numpy.testing.assert_allclose([p for _, p in found], chances, atol=1e-6)
+
+
+def classifier(loss=3, word_ngrams=1, minn=0, maxn=0, bucket=0, dim=5, **matrices):
+    """A small fastText classifier with random numbers; its words' rows come first."""
+    draw = numpy.random.default_rng(7)
+    settings = DEFAULTS | dict(
+        model=3, loss=loss, word_ngrams=word_ngrams, minn=minn, maxn=maxn, bucket=bucket, dim=dim
+    )
+    words, labels = (
+        ["</s>", "good", "bad", "film", "日本", "the"],
+        [f"__label__{c}" for c in "abcd"],
+    )
+    parts = dict(
+        input=draw.normal(size=(6 + bucket, dim)).astype("f4"),
+        output=draw.normal(size=(4, dim)).astype("f4"),
+    )
+    return FastTextModel(
+        settings, words, numpy.arange(20, 14, -1), labels, numpy.array([9, 9, 4, 1]),
+        **(parts | matrices), tokens=99,
+    )  # fmt: skip
+
+
+KINDS = [(1, 0, 0, 0), (2, 0, 0, 50), (3, 2, 4, 60), (1, 3, 5, 30)]
+TEXTS = [
+    "good film",
+    "bad bad the film 日本 new",
+    "the",
+    "__label__a good",
+    "unseen",
+    "日本語\tgood",
+]
+
+
+@pytest.mark.parametrize("loss", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_classifier_equals_fasttext(tmp_path, loss, kind):
+    fasttext = pytest.importorskip("fasttext")
+    path = tmp_path / "model.bin"
+    write_fasttext(classifier(loss, *kind), path)
+    real, ours = fasttext.load_model(str(path)), FastTextClassifier.load(path)
+    for text in TEXTS:
+        labels, chances = real.predict(text, k=4)
+        found = dict(ours.predict(text, k=4))
+        assert set(found) == {label.removeprefix("__label__") for label in labels}
+        for label, chance in zip(labels, chances, strict=True):
+            assert found[label.removeprefix("__label__")] == pytest.approx(chance, abs=2e-6)
+
+
+def test_predictions_by_the_definition():
+    model = classifier(3, 2, 2, 3, 40)
+    ours = FastTextClassifier(model)
+    words = ["good", "new", "</s>"]
+    rows = [1, *(6 + k for k in subword_ids("good", 40, 2, 3))]
+    rows += [6 + k for k in subword_ids("new", 40, 2, 3)] + [0]
+    rows += [6 + k for k in ngram_buckets(words, 2, 40)]
+    assert ours.input_rows("good new") == rows
+    scores = model.output.astype("f8") @ model.input[rows].mean(axis=0)
+    chances = numpy.exp(scores) / numpy.exp(scores).sum()
+    found = dict(ours.predict("good new", k=4))
+    for label, chance in zip("abcd", chances, strict=True):
+        assert found[label] == pytest.approx(chance + 1e-5, abs=1e-6)
+    assert len(ours.predict("good", k=2)) == 2
+    assert all(p >= 0.3 for _, p in ours.predict("good", k=4, threshold=0.3))
+    sigmoids = FastTextClassifier(classifier(4))
+    scores = sigmoids.output @ sigmoids.model.input[[3, 0]].mean(axis=0)
+    found = dict(sigmoids.predict("film", k=4))
+    for label, score in zip("abcd", scores.tolist(), strict=True):
+        assert found[label] == pytest.approx(1 / (1 + math.exp(-score)), abs=0.01)
+    tree = FastTextClassifier(classifier(1))
+    assert sum(p for _, p in tree.predict("film", k=4)) == pytest.approx(1, abs=1e-3)
+
+
+def quantised(draw, rows, dim, length, norms):
+    """(the bytes of a product-quantised matrix, the matrix by the definition)."""
+    pieces = -(-dim // length)
+    last = dim - (pieces - 1) * length
+    codes = draw.integers(0, 256, (rows, pieces)).astype("u1")
+    lengths = [length] * (pieces - 1) + [last]
+    tables = [draw.normal(size=(256, n)).astype("<f4") for n in lengths]
+    data = struct.pack("<B2qi", norms, rows, dim, codes.size) + codes.tobytes()
+    data += struct.pack("<4i", dim, pieces, length, last) + b"".join(t.tobytes() for t in tables)
+    matrix = numpy.array(
+        [numpy.concatenate([t[c] for t, c in zip(tables, row, strict=True)]) for row in codes]
+    )
+    if norms:
+        places, values = draw.integers(0, 256, rows).astype("u1"), draw.random(256).astype("<f4")
+        data += places.tobytes() + struct.pack("<4i", 1, 1, 1, 1) + values.tobytes()
+        matrix = matrix * values[places][:, None]
+    return data, matrix
+
+
+@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("kept", [None, {3: 0, 17: 1, 40: 2, 41: 3, 8: 4}])
+@pytest.mark.parametrize("length", [2, 5])
+def test_quantised_matrices_by_the_definition(tmp_path, norms, kept, length):
+    draw = numpy.random.default_rng(1)
+    plain = classifier(3, 2, 0, 0, 50)
+    write_fasttext(plain, tmp_path / "plain")
+    data = (tmp_path / "plain").read_bytes()
+    head = data[: len(data) - 2 * 17 - 4 * (plain.input.size + plain.output.size)]
+    if kept is not None:
+        at = len(head) - sum(len(w.encode()) + 10 for w in plain.words + plain.labels) - 8
+        pairs = b"".join(struct.pack("<2i", *pair) for pair in kept.items())
+        head = head[:at] + struct.pack("<q", len(kept)) + head[at + 8 :] + pairs
+    first, input = quantised(draw, 6 + (50 if kept is None else 5), 5, length, norms)
+    second, output = quantised(draw, 4, 5, length, norms)
+    path = tmp_path / "model.ftz"
+    path.write_bytes(head + b"\1" + first + b"\1" + second)
+    model = read_fasttext(path)
+    everything = numpy.arange(len(input))
+    numpy.testing.assert_allclose(model.input[everything], input, rtol=1e-6)
+    numpy.testing.assert_allclose(model.output[numpy.arange(4)], output, rtol=1e-6)
+    assert model.pruned == kept
+    same = classifier(3, 2, 0, 0, 50, input=input, output=output, pruned=kept)
+    found, expected = FastTextClassifier(model), FastTextClassifier(same)
+    for text in TEXTS:
+        one, other = found.predict(text, k=4), expected.predict(text, k=4)
+        assert [label for label, _ in one] == [label for label, _ in other]
+        numpy.testing.assert_allclose([p for _, p in one], [p for _, p in other], rtol=1e-5)
+    for end in range(len(head), path.stat().st_size - 1, 97):
+        bad(tmp_path, path.read_bytes()[:end], r"byte \d+: ", "fasttext")
 
 
 def test_huffman_tree():

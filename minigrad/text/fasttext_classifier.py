@@ -65,7 +65,7 @@ class FastTextClassifier:
             powers = numpy.exp(scores - scores.max())
             chances = powers / powers.sum() + TINY
         else:
-            chances = _sigmoid(scores) + TINY
+            chances = _sigmoid(_on_grid(scores)) + TINY
         order = numpy.argsort(-chances, kind="stable")[:k]
         return [(self.labels[i], float(chances[i])) for i in order if chances[i] >= threshold]
 
@@ -111,4 +111,11 @@ def huffman(counts) -> list[tuple[int, int]]:
 
 
 def _sigmoid(x):
-    return 1 / (1 + numpy.exp(-x))
+    with numpy.errstate(over="ignore"):
+        return 1 / (1 + numpy.exp(-x))
+
+
+def _on_grid(x):
+    """x rounded down to 32nds: fastText reads the sigmoid from a table from -8 to 8, 0 and 1 beyond."""
+    grid = numpy.floor((x + 8) * 32) / 32 - 8
+    return numpy.where(x < -8, -numpy.inf, numpy.where(x > 8, numpy.inf, grid))
