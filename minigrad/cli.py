@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import cli_translate, cli_vectors
+from . import cli_language, cli_translate, cli_vectors
 from .extra import need
 
 
@@ -207,6 +207,7 @@ def _app():
             written += ", growth.json, growth.png"
         print(f"\nwritten to {out}/: {written}")
 
+    cli_language.add(app, console)
     cli_translate.add(app, console)
     cli_vectors.add(app, console)
     return app

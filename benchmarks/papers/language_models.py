@@ -43,13 +43,9 @@ class _Lines:
         )
 
 
-def _trained(name: str, seed: int, folder=None, **settings):
+def _trained(name: str, settings: dict, seed: int):
     chosen = LanguageModelSettings(**settings, seed=seed)
-    result = train_language_model(load_corpus(name), chosen, folder=folder, progress=_Lines())
-    if folder is not None:
-        result.language_model.save(folder)
-        result.history.save(f"{folder}/history.json")
-    return result
+    return train_language_model(load_corpus(name), chosen, progress=_Lines())
 
 
 @experiment(
@@ -58,12 +54,12 @@ def _trained(name: str, seed: int, folder=None, **settings):
     data="PTB",
     measure="test perplexity",
     paper="114.5 (Zaremba 2014, table 1)",
-    settings=_changeable(zaremba("small")) | {"folder": None},
+    settings=_changeable(zaremba("small")),
     note="Zaremba's schedule, all 13 epochs; weights of the best epoch by validation.",
 )
 def ptb_lstm_small(settings, seed):
     """The unregularised model of Zaremba 2014: SGD, learning rate halved after the fourth epoch."""
-    result = _trained("ptb", seed, **settings)
+    result = _trained("ptb", settings, seed)
     yield (
         "test",
         result.test_perplexity,
@@ -82,12 +78,12 @@ def ptb_lstm_small(settings, seed):
     data="tiny-Shakespeare",
     measure="validation loss, nats",
     paper="1.88, a GPT of 0.8 million parameters on a CPU (nanoGPT's README)",
-    settings=_changeable(characters()) | {"folder": None},
+    settings=_changeable(characters()),
     note="The last tenth of the text validates, as in nanoGPT; the lowest of the epochs' losses.",
 )
 def shakespeare_char_lstm(settings, seed):
     """Characters with Adam, the last tenth of the text for validation."""
-    result = _trained("tinyshakespeare", seed, **settings)
+    result = _trained("tinyshakespeare", settings, seed)
     yield (
         "valid",
         result.valid_loss,

@@ -3,6 +3,7 @@
 from .crf import CRF
 from .fasttext import FastText
 from .glove import GloVe
+from .language_model import RecurrentLM
 from .rnn_classifier import RNNClassifier
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
@@ -32,6 +33,7 @@ __all__ = [
     "HierarchicalSoftmax",
     "NegativeSampling",
     "RNNClassifier",
+    "RecurrentLM",
     "SentimentCNN",
     "Seq2Seq",
     "SkipGram",

@@ -2,6 +2,7 @@
 
 from .batch import BucketBatchSampler, collate_classification, pad_ids
 from .datasets import TextDataset, data_home, load
+from .language import Windows, batchify, load_corpus
 from .tokenize import get_tokenizer
 from .vectors import WordVectors
 from .vocab import Vocab, build_vocab_from_iterator
@@ -10,11 +11,14 @@ __all__ = [
     "BucketBatchSampler",
     "TextDataset",
     "Vocab",
+    "Windows",
     "WordVectors",
+    "batchify",
     "build_vocab_from_iterator",
     "collate_classification",
     "data_home",
     "get_tokenizer",
     "load",
+    "load_corpus",
     "pad_ids",
 ]

@@ -3,6 +3,7 @@
 from .checkpoint import load_checkpoint, save_checkpoint
 from .classifier import TextClassifier, train_text_classifier
 from .history import History
+from .language_model import LanguageModel, LanguageModelSettings, train_language_model
 from .recipe import Recipe
 from .report import classification_report, confusion_matrix
 from .tag_trainer import train_tagger
@@ -12,6 +13,8 @@ from .trainer import EarlyStopping, Trainer, evaluate
 __all__ = [
     "EarlyStopping",
     "History",
+    "LanguageModel",
+    "LanguageModelSettings",
     "Recipe",
     "Tagger",
     "TaggerSettings",
@@ -22,6 +25,7 @@ __all__ = [
     "evaluate",
     "load_checkpoint",
     "save_checkpoint",
+    "train_language_model",
     "train_tagger",
     "train_text_classifier",
 ]

@@ -38,6 +38,34 @@ def plot_history(history, path, title: str = "") -> None:
     figure.savefig(path, dpi=120)
 
 
+def plot_language_history(history, path, title: str = "", perplexity: bool = True) -> None:
+    """Training and validation perplexity (or loss in nats) of a language model's epochs, as a PNG."""
+    figure = _figure((5.6, 3.8))
+    ax = figure.subplots()
+    numbers = [epoch.number for epoch in history.epochs]
+    quantity = "perplexity" if perplexity else "loss"
+    labels = {"train": "training", "valid": "validation"}
+    if history.best is not None:
+        best = getattr(history.best, f"valid_{quantity}")
+        figures = f"{best:.1f}" if perplexity else f"{best:.3f}"
+        labels["valid"] += f", best {figures} in epoch {history.best.number}"
+    for (part, label), style in zip(labels.items(), ("o--", "o-"), strict=True):
+        values = [getattr(epoch, f"{part}_{quantity}") for epoch in history.epochs]
+        ax.plot(numbers, values, style, label=label)
+    if perplexity:  # a model that knows nothing starts at the size of the vocabulary
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
+        ax.yaxis.set_minor_formatter(lambda value, place: f"{value:g}")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(quantity if perplexity else "loss, nats")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    ax.set_title(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
 def plot_confusion(counts, labels, path, title: str = "") -> None:
     """The confusion matrix, with each row's shares as colours and counts as numbers, as a PNG."""
     size = max(3.2, 0.75 * len(labels) + 1.6)
