@@ -18,6 +18,7 @@ from minigrad.kernels import kernel as kernels
 
 import minigrad
 from minigrad import nn, optim
+from minigrad.train.glove import train_glove
 
 LEAST = 1.5
 F = nn.functional
@@ -60,6 +61,13 @@ def _recurrent(layer):
     return lambda: layer(100, 128)(_numbers(100, 32, 100))[0].sum().backward()
 
 
+def _glove():
+    """Counts of a text of 20,000 words that fall like 1/rank, and an epoch over its pairs."""
+    draw = numpy.random.default_rng(0)
+    words = numpy.minimum(draw.zipf(1.2, 20_000), 3000).astype(str).tolist()
+    train_glove([words[k : k + 25] for k in range(0, len(words), 25)], 100, 1, min_count=1)
+
+
 PROGRAMS = {
     "conv1d and maximum": lambda: F.conv1d(
         _numbers(64, 300, 64), _numbers(128, 300, 5), _numbers(128)
@@ -79,6 +87,7 @@ PROGRAMS = {
     },
     "gelu_tanh": _activation(lambda x: F.gelu(x, approximate="tanh")),
     "erf": _activation(minigrad.erf),
+    "GloVe": _glove,
     "SGD": _optimizer(lambda p: optim.SGD(p, 0.1, momentum=0.9)),
     **{
         name: _optimizer(getattr(optim, name))

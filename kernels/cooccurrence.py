@@ -21,7 +21,6 @@ def count_pairs(ids, begin, window, size, symmetric, harmonic, keys, sums, used)
     else as (id, the one before it). used: slots in use before.
     """
     limit = int(FILLED * len(keys)) - window
-    places = {int(key): i for i, key in enumerate(keys) if key >= 0}
     start = begin - window
     for p in range(max(0, start), begin):
         if ids[p] < 0:
@@ -38,19 +37,13 @@ def count_pairs(ids, begin, window, size, symmetric, harmonic, keys, sums, used)
             if symmetric and a > b:
                 a, b = b, a
             key = a * size + b
-            if key not in places:
-                places[key] = _slot(key, keys)
-                keys[places[key]] = key
-                used += 1
-            sums[places[key]] += 1 / (p - q) if harmonic else 1
+            slot = ((key * _MIX) & (2**64 - 1)) >> 20 & (len(keys) - 1)
+            while keys[slot] not in (key, -1):
+                slot = (slot + 1) & (len(keys) - 1)
+            used += int(keys[slot] < 0)
+            keys[slot] = key
+            sums[slot] += 1 / (p - q) if harmonic else 1
     return len(ids), used
-
-
-def _slot(key, keys):
-    slot = ((key * _MIX) & (2**64 - 1)) >> 20 & (len(keys) - 1)
-    while keys[slot] >= 0:
-        slot = (slot + 1) & (len(keys) - 1)
-    return slot
 
 
 count_pairs = Kernel(count_pairs)

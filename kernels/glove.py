@@ -127,6 +127,7 @@ def glove_blocks_numba(rows, columns, values, symmetric, seed):
 @compiled
 def _steps(begin, end, first, starts, rows, columns, weights, logs, w, gw, c, gc, lr, losses):
     size = w.shape[1] - 1
+    one = w.dtype.type(1)
     for s in range(begin, end):
         loss = 0.0
         for k in range(starts[first + s], starts[first + s + 1]):
@@ -142,8 +143,10 @@ def _steps(begin, end, first, starts, rows, columns, weights, logs, w, gw, c, gc
             step *= lr
             for n in range(size):
                 to_w, to_c = step * ci[n], step * wi[n]
-                wi[n] -= to_w / sqrt(gwi[n])
-                ci[n] -= to_c / sqrt(gci[n])
+                a, b = sqrt(gwi[n]), sqrt(gci[n])
+                t = one / (a * b)  # one division does for 1/a and 1/b
+                wi[n] -= to_w * (b * t)
+                ci[n] -= to_c * (a * t)
                 gwi[n] += to_w * to_w
                 gci[n] += to_c * to_c
             wi[size] -= step / sqrt(gwi[size])
