@@ -4,6 +4,7 @@ from .batch import BucketBatchSampler, collate_classification, pad_ids
 from .datasets import TextDataset, data_home, load
 from .language import Windows, batchify, load_corpus
 from .tokenize import get_tokenizer
+from .vector_files import load_vectors, save_vectors
 from .vectors import WordVectors
 from .vocab import Vocab, build_vocab_from_iterator
 
@@ -20,5 +21,7 @@ __all__ = [
     "get_tokenizer",
     "load",
     "load_corpus",
+    "load_vectors",
     "pad_ids",
+    "save_vectors",
 ]
