@@ -87,7 +87,7 @@ classifier(
 )  # fmt: skip
 classifier(
     "mr_textcnn_static", "TextCNN-static", "mr", kim(81.0), GLOVE,
-    model="textcnn", average="ema", vectors="glove", static=True,
+    model="textcnn", average="ema", vectors="glove", static=True, embed_dropout=0.2, epochs=25,
 )  # fmt: skip
 classifier(
     "mr_textcnn_nonstatic", "TextCNN-non-static", "mr", kim(81.5), GLOVE,
@@ -95,7 +95,8 @@ classifier(
 )  # fmt: skip
 classifier(
     "mr_textcnn_multichannel", "TextCNN-multichannel", "mr", kim(81.1), GLOVE,
-    model="textcnn-multichannel", average="ema", vector_scale=0.25,
+    model="textcnn-multichannel", average="ema", vector_scale=0.25, embed_dropout=0.3,
+    num_filters=200, dropout=0.6,
 )  # fmt: skip
 classifier(
     "sst2_lstm", "LSTM", "sst2", f"84.9 {TREE}", GLOVE_START,
