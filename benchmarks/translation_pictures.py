@@ -2,8 +2,8 @@
 
     python -m minigrad.benchmarks.translation_pictures
 
-after `python -m minigrad.benchmarks.papers run multi30k_gru_attention multi30k_gru`, which leaves its
-models in the cache folder.
+after `python -m minigrad.benchmarks.papers run multi30k_gru_attention multi30k_gru`, say, which leaves
+its models in the cache folder.
 """
 
 from pathlib import Path
@@ -15,17 +15,18 @@ from minigrad.train.translator import Translator
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = {
-    "multi30k_gru_attention": "GRU with attention",
-    "multi30k_gru_bahdanau": "GRU with additive attention",
+    "multi30k_gru_attention": "GRU, Luong attention (general)",
+    "multi30k_gru_bahdanau": "GRU, Bahdanau attention",
     "multi30k_gru": "GRU without attention",
     "multi30k_lstm": "LSTM without attention",
 }
 
 
 def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
-    """Write attention.png and bleu_by_length.png, of the models that have been trained."""
+    """Write attention.png (of the first model that has it) and bleu_by_length.png."""
     pairs = multi30k("de", "en").test
     curves = {}
+    drawn = False
     for name, label in MODELS.items():
         folder = cache_folder() / "papers" / name
         if not folder.is_dir():
@@ -38,10 +39,10 @@ def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
         found = translator.translate_words(sources, beam, alpha)
         curves[label] = bleu_by_length(sources, found, references)
         print(label, curves[label])
-        if name == "multi30k_gru_attention":
-            title = "Luong attention, general score"
+        if translator.settings.attention and not drawn:
+            drawn = True
             attention = translator.attention(pairs[sentence][0], beam=beam)
-            plot_attention(*attention, RESULTS / "attention.png", title)
+            plot_attention(*attention, RESULTS / "attention.png", label)
     title = "Multi30k, German to English: BLEU by source length"
     plot_bleu_by_length(curves, RESULTS / "bleu_by_length.png", title)
 
