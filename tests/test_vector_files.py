@@ -72,6 +72,14 @@ def test_the_format_is_told_from_the_contents(tmp_path, format):
         load_vectors(packed)
 
 
+def test_wide_vectors_are_told_apart(tmp_path):
+    wide = some(["a", "b"], 20_000)
+    for format in ("text", "glove", "binary"):
+        save_vectors(wide, tmp_path / "v", format)
+        assert guess_format(tmp_path / "v") == format
+        equal(load_vectors(tmp_path / "v"), wide)
+
+
 def test_a_name_ending_in_bin_is_binary(tmp_path):
     save_vectors(some(), tmp_path / "v.bin")
     save_vectors(some(), tmp_path / "v.vec")
@@ -117,6 +125,8 @@ def test_damaged_text(tmp_path):
     bad(tmp_path, "", r"file:1: the file is empty", "glove")
     bad(tmp_path, "a 1 2\n", r"file:1: expected 'words size'", "text")
     bad(tmp_path, "1 0\na\n", r"can't have 0 numbers", "text")
+    bad(tmp_path, "1 999999999999\na 1\n", r"can't have 999999999999 numbers", "text")
+    bad(tmp_path, "999999999999 2\na 1 2\n", r"after 1 words, its first line promises 999999999999")
     bad(tmp_path, "a 1\n", "format must be one of", "json")
 
 
@@ -242,6 +252,8 @@ def test_fasttext_files_are_written_byte_for_byte(tmp_path):
 def test_fasttext_through_save_vectors(tmp_path):
     save_vectors(subwords(), tmp_path / "model.bin", "fasttext")
     equal(load_vectors(tmp_path / "model.bin"), subwords())
+    with pytest.raises(ValueError, match="as a whole only"):
+        load_vectors(tmp_path / "model.bin", limit=2)
 
 
 def test_wrong_fasttext_arguments(tmp_path):

@@ -29,12 +29,14 @@ from .vectors import WordVectors
 
 FORMATS = "text", "glove", "binary", "fasttext"
 BLOCK = 1024  # lines turned into numbers at once
+HEAD = 1 << 20  # bytes that are looked at to tell the format
+ROOM = 1 << 26  # numbers that room is made for at first, whatever a file promises
 
 
 def load_vectors(
     path, format: str | None = None, limit: int | None = None, errors: str = "strict"
 ) -> WordVectors:
-    """Read word vectors; only the first `limit` words, where that is given.
+    """Read word vectors; only the first `limit` words, where that is given (not of fastText models).
 
     format: one of `FORMATS`; None tells it from the contents. errors: "strict" takes words that are
     not UTF-8 for damage, "replace" puts U+FFFD for what is wrong in them. A word that comes again
@@ -42,6 +44,10 @@ def load_vectors(
     """
     format = format or guess_format(path)
     if format == "fasttext":
+        if limit is not None:
+            raise ValueError(
+                "load_vectors: a fastText model can be read as a whole only, limit=None"
+            )
         return read_fasttext(path, errors).vectors()
     if format == "binary":
         return _read_binary(path, limit, errors)
@@ -53,7 +59,7 @@ def load_vectors(
 def guess_format(path) -> str:
     """Which of `FORMATS` a file has, by its first bytes; ValueError if none."""
     with opened(path) as file:
-        head = file.read(1 << 16)
+        head = file.read(HEAD)
     if is_fasttext(head):
         return "fasttext"
     line, _, rest = head.partition(b"\n")
@@ -88,7 +94,7 @@ class _Rows:
         self.words: list[str] = []
         self.seen: set[str] = set()
         self.again: list[str] = []
-        self.array = numpy.empty((min(expected or BLOCK, 1 << 20), size), numpy.float32)
+        self.array = numpy.empty((min(expected or BLOCK, ROOM // size), size), numpy.float32)
 
     def add(self, words: list[str], rows) -> None:
         """Words with their vectors."""
@@ -136,14 +142,14 @@ def _read_text(path, header: bool, limit: int | None, errors: str) -> WordVector
             raise ValueError(f"{path}:{number + 1}: the first line promises {promised} words only")
     if rows is None and size is None and limit != 0:
         raise ValueError(f"{path}:1: the file is empty")
-    return (rows or _Rows(size or 1, 0)).vectors(path)
+    return (rows or _Rows(size or 1, None)).vectors(path)
 
 
 def _promise(line: bytes, path) -> tuple[int, int]:
     if _header(line) is None:
         raise ValueError(f"{path}:1: expected 'words size', got {line[:60]!r}")
     promised, size = _header(line)
-    if size < 1:
+    if not 1 <= size <= ROOM:
         raise ValueError(f"{path}:1: the vectors can't have {size} numbers")
     return promised, size
 
@@ -195,7 +201,7 @@ def _read_binary(path, limit: int | None, errors: str) -> WordVectors:
     with opened(path) as file:
         reader = ByteReader(file, path)
         line = reader.until(b"\n", "the first line")
-        if _header(line) is None or not _header(line)[1]:
+        if _header(line) is None or not 1 <= _header(line)[1] <= ROOM:
             raise reader.error(f"expected 'words size', got {line[:60]!r}", 0)
         promised, size = _header(line)
         reader.room(promised * (4 * size + 1), f"{promised} words with {size} numbers each")
