@@ -140,6 +140,33 @@ def test_gather_and_scatter(rows, columns, data):
     both(lambda t, x: x.sort(dim).values * x.topk(limit, dim).values, numbers(shape))
 
 
+@QUICK
+@given(
+    hnp.arrays(
+        "float32", (2, 40, 2), elements=st.sampled_from([*range(-60, 60), numpy.inf, -numpy.inf])
+    ),
+    st.integers(0, 5),
+    st.booleans(),
+    st.sampled_from([0, 0, 1, 3]),
+)
+def test_few_of_many_are_those_that_sorting_puts_first(array, k, largest, nans):
+    array[0, :nans, 0] = numpy.nan
+    x = mg.tensor(array)
+    found, full = x.topk(k, 1, largest), x.sort(1, descending=largest)
+    assert (found.indices.numpy() == full.indices.numpy()[:, :k]).all()
+    numpy.testing.assert_array_equal(found.values.numpy(), full.values.numpy()[:, :k])
+
+
+@pytest.mark.parametrize("name", ["float64", "float16", "bfloat16", "int64", "uint8", "bool"])
+def test_topk_of_every_dtype(name):
+    if name == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    x = (mg.arange(100).flip(0) % 2).to(getattr(mg, name))
+    x[[7, 40]] = 1
+    assert x.topk(3).indices.tolist() == [0, 2, 4]
+    assert x.reshape(1, 100).expand(0, 100).topk(2).indices.shape == (0, 2)
+
+
 def test_results_of_wrong_arguments_name_op_and_shapes():
     x = mg.zeros(2, 3)
     for call, error, message in (
