@@ -118,6 +118,17 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
     return statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
+# 97.5 % quantile of Student's t for 1, 2 ... degrees of freedom
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def half_interval(error: float, runs: int) -> float:
+    """Half the width of the 95 % confidence interval of a mean of so many values."""
+    if runs < 2:
+        return math.inf
+    return STUDENT[min(runs - 1, len(STUDENT)) - 1] * error
+
+
 def rows(record: dict, groups=None) -> list[dict]:
     """One row for each change that was measured: its mean and the paired difference."""
     found = []
@@ -160,9 +171,9 @@ def markdown(found: list[dict]) -> str:
         "",
         "Accuracy is that of the test fold, in %, mean ± standard deviation over runs (folds of ten-fold",
         "cross-validation, and seeds). The difference is paired: the same folds and seeds as the first",
-        "row of the group, ± its standard error. A difference of less than two standard errors is not",
-        "told from chance by so few runs; folds share most of their training texts, so that the errors",
-        "are, if anything, too small.",
+        "row of the group, ± its standard error; in bold where the 95 % interval (Student's t) leaves out 0.",
+        "Of twenty changes that do nothing, one is bold by chance; and folds share most of their training",
+        "texts, so that the errors are, if anything, too small.",
     ]
     group = None
     for row in found:
@@ -176,7 +187,11 @@ def markdown(found: list[dict]) -> str:
                 "| epochs | s a run |",
                 "| --- | --- | --- | --- | --- | --- | --- | --- |",
             ]
-        gain = "" if row["gain"] is None else "{:+.2f} ± {:.2f}".format(*row["gain"])
+        gain = ""
+        if row["gain"] is not None:
+            gain = "{:+.2f} ± {:.2f}".format(*row["gain"])
+            if abs(row["gain"][0]) > half_interval(row["gain"][1], row["runs"]):
+                gain = f"**{gain}**"
         recalls = " / ".join(f"{recall:.1f}" for recall in row["recalls"])
         lines.append(
             f"| {row['name']} | {row['mean']:.2f} ± {row['sd']:.2f} | {gain} | "
@@ -188,17 +203,17 @@ def markdown(found: list[dict]) -> str:
 
 
 def picture(found: list[dict], path) -> None:
-    """Bars of the paired differences with two standard errors, as a PNG."""
+    """Bars of the paired differences with 95 % intervals, as a PNG."""
     need("matplotlib")
     changed = [row for row in found if row["gain"] is not None]
     figure = need("matplotlib.figure").Figure((7.5, 0.3 * len(changed) + 1.2))
     ax = figure.subplots()
     for place, row in enumerate(changed):
-        gain, error = row["gain"]
-        sure = abs(gain) > 2 * error
+        gain, width = row["gain"][0], half_interval(row["gain"][1], row["runs"])
+        sure = abs(gain) > width
         colour = ("#2a7f62" if gain > 0 else "#b5403a") if sure else "#b0b0b0"
         ax.barh(place, gain, color=colour, height=0.65)
-        ax.errorbar(gain, place, xerr=2 * error, color="black", lw=1, capsize=3)
+        ax.errorbar(gain, place, xerr=width, color="black", lw=1, capsize=3)
     ax.axvline(0, color="black", lw=0.8)
     firsts = {row["group"]: row["name"] for row in reversed(found)}
     ax.set_yticks(
@@ -209,7 +224,7 @@ def picture(found: list[dict], path) -> None:
         ],
     )
     ax.invert_yaxis()
-    ax.set_xlabel("difference in accuracy, points (bars: two standard errors; grey: within them)")
+    ax.set_xlabel("difference in accuracy, points (lines: 95 % interval; grey: 0 is within it)")
     ax.set_title("TextCNN on MR, one change; * against its own group's first row", fontsize=10)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)

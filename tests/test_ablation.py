@@ -52,6 +52,14 @@ def test_differences_are_paired():
     assert ablation.mean_and_error([1.0])[0] == 1 and math.isnan(ablation.mean_and_error([1.0])[1])
 
 
+def test_intervals_are_students():
+    stats = pytest.importorskip("scipy.stats")
+    for runs in range(2, 12):
+        want = stats.t.ppf(0.975, runs - 1)
+        assert ablation.half_interval(1.0, runs) == pytest.approx(want, abs=1e-3)
+    assert ablation.half_interval(math.nan, 1) == math.inf
+
+
 def test_table_and_picture(tmp_path):
     pytest.importorskip("matplotlib")
     found = ablation.rows(RECORD, GROUPS)
