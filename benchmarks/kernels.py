@@ -19,6 +19,7 @@ from minigrad.kernels import kernel as kernels
 import minigrad
 from minigrad import nn, optim
 from minigrad.train.glove import train_glove
+from minigrad.train.word2vec import train_fasttext
 
 LEAST = 1.5
 F = nn.functional
@@ -68,6 +69,13 @@ def _glove():
     train_glove([words[k : k + 25] for k in range(0, len(words), 25)], 100, 1, min_count=1)
 
 
+def _fasttext():
+    """An epoch over two sentences of a thousand words each that fall like 1/rank."""
+    draw = numpy.random.default_rng(0)
+    words = numpy.minimum(draw.zipf(1.2, 2000), 3000).astype(str).tolist()
+    train_fasttext([words[:1000], words[1000:]], buckets=10_000, min_count=1, epochs=1, sample=0)
+
+
 PROGRAMS = {
     "conv1d and maximum": lambda: F.conv1d(
         _numbers(64, 300, 64), _numbers(128, 300, 5), _numbers(128)
@@ -88,6 +96,7 @@ PROGRAMS = {
     "gelu_tanh": _activation(lambda x: F.gelu(x, approximate="tanh")),
     "erf": _activation(minigrad.erf),
     "GloVe": _glove,
+    "fastText": _fasttext,
     "SGD": _optimizer(lambda p: optim.SGD(p, 0.1, momentum=0.9)),
     **{
         name: _optimizer(getattr(optim, name))
