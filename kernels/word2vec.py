@@ -13,11 +13,12 @@ should have, g = lr (label - s(h . u)),
     u += g h,        and each input row that h is the mean of gets  += sum of g u.
 
 All scores h . u of a prediction are taken before anything changes, so this is one step of gradient
-descent on its loss, but for one thing: the true gradient of a mean of n rows is 1/n of that for each.
-word2vec, fastText and gensim leave 1/n out, and so does this, unless `corrected` (Irsoy, Benton,
-Stratos 2021, "Corrected CBOW Performs as well as Skip-gram"). Mikolov et al. 2013, "Distributed
-Representations of Words and Phrases and their Compositionality"; Bojanowski et al. 2017, "Enriching
-Word Vectors with Subword Information".
+descent on its loss (a word that is drawn twice has moved a little the second time), but for one
+thing: the true gradient of a mean of n rows is 1/n of that for each. word2vec, fastText and gensim
+leave 1/n out, and so does this, unless `corrected` (Irsoy, Benton, Stratos 2021, "Corrected CBOW
+Performs as well as Skip-gram"). Mikolov et al. 2013, "Distributed Representations of Words and
+Phrases and their Compositionality"; Bojanowski et al. 2017, "Enriching Word Vectors with Subword
+Information".
 
 Words are left out at random, frequent ones often; each window is 1 to `window` words to either side.
 All draws come from one xorshift64* sequence (Vigna 2016), so a call repeats itself exactly. Several
@@ -31,9 +32,7 @@ from .kernel import FAST, FLOATS, Kernel, Loop, compiled
 from .vector_math import sigmoid
 
 LONGEST = 10_000  # words that a sentence may have; a longer one counts as several
-DEEPEST = (
-    128  # no path can be longer: a Huffman tree of depth n has counts of more than 1.6^n words
-)
+DEEPEST = 128  # a longer path in a Huffman tree would take more than 1.6^128 words of text
 WHOLE = 1 << 32
 MASK = (1 << 64) - 1
 
