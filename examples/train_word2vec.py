@@ -68,27 +68,22 @@ def main():
     parser.add_argument("--window", type=int, default=5)
     parser.add_argument("--min-count", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--out", default="word2vec.vectors.txt")
-    parser.add_argument("--map", default="word2vec.png")
     args = parser.parse_args()
 
     begin = time.perf_counter()
     corpus = encode(args.text or english(args.pieces), args.min_count)
-    print(
-        f"{corpus.tokens:,} tokens, {len(corpus.words):,} words: {time.perf_counter() - begin:.1f} s"
-    )
-    begin = time.perf_counter()
+    print(f"{corpus.tokens:,} tokens, {len(corpus.words):,} words")
     if args.autograd:
         vectors = train_by_autograd(corpus, args.dim, args.window, args.epochs, args.seed)
     else:
         trainer = Trainer(
             corpus, args.dim, args.window, sg=args.model != "cbow", hs=args.hs, seed=args.seed,
-            threads=args.threads, subwords=(3, 6, 2_000_000) if args.model == "fasttext" else None,
+            subwords=(3, 6, 2_000_000) if args.model == "fasttext" else None,
         )  # fmt: skip
         trainer.train(args.epochs, progress=True)
         vectors = trainer.vectors()
-    print(f"trained in {time.perf_counter() - begin:.1f} s")
+    print(f"read and trained in {time.perf_counter() - begin:.1f} s")
     save_vectors(vectors, args.out)
 
     for result in evaluate_similarity(vectors, ["WS-353", "MEN", "SimLex-999"]):
@@ -96,12 +91,9 @@ def main():
     shown = vectors.known("good bad film music king queen two three paris london".split())
     for word in shown[:5]:
         print(f"{word:>8}: {', '.join(near for near, _ in vectors.nearest(word, 8))}")
-    if args.model == "fasttext":
-        print(f"unseen : {vectors.nearest('filmlike', 5)}")
-    if len(shown) > 2:
-        names = {w: [w] for w in shown}
-        plot_map(vectors, names, args.map, "tsne", neighbours=5, title=args.model)
-    print(f"written: {args.out}, {args.map}")
+    names = {word: [word] for word in shown}
+    plot_map(vectors, names, "word2vec.png", "tsne", neighbours=5, title=args.model)
+    print(f"written: {args.out}, word2vec.png")
 
 
 if __name__ == "__main__":
