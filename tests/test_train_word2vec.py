@@ -181,7 +181,8 @@ def test_an_error_in_a_thread_is_raised():
         trainer.train(1)
 
 
-def test_an_unseen_word():
+def test_an_unseen_word(monkeypatch):
+    monkeypatch.setattr(word2vec, "BLOCK", 5)
     vectors = train_word2vec(topics(200), dim=4, epochs=1)
     with pytest.raises(UnknownWord, match="seaside"):
         vectors["seaside"]

@@ -23,6 +23,7 @@ from ..text.encoded import Encoded, encode
 from ..text.subwords import BUCKETS, SubwordVectors
 from ..text.vectors import WordVectors
 
+BLOCK = 4096  # words whose vectors are composed at once
 POWER = 0.75  # words are drawn in proportion to counts ** POWER
 
 
@@ -171,8 +172,12 @@ class Trainer:
         if not self.subwords:
             return WordVectors(words, inputs)
         starts, rows = self.made_of
-        means = numpy.add.reduceat(inputs[rows], starts[:-1])
-        means /= numpy.diff(starts)[:, None]
+        means = numpy.empty((len(words), inputs.shape[1]), inputs.dtype)
+        for first in range(0, len(words), BLOCK):  # the rows of all words at once would be many
+            ends = starts[first : first + BLOCK + 1]
+            found = inputs[rows[ends[0] : ends[-1]]]
+            sums = numpy.add.reduceat(found, ends[:-1] - ends[0])
+            means[first : first + BLOCK] = sums / numpy.diff(ends)[:, None]
         return SubwordVectors(words, inputs, *self.subwords[:2], vectors=means)
 
 
