@@ -167,17 +167,17 @@ def beam_search(
             words = history.gather(1, kept.unsqueeze(2).expand(-1, -1, length + 1))
             origin = origin.gather(1, kept)
             firsts = totals[:, 0].tolist()
-            open_ = [
+            going = [
                 n
                 for n, sentence in enumerate(running.tolist())
                 if _may_improve(ended[sentence], firsts[n], length, alpha, beam)
             ]
-            if not open_:
+            if not going:
                 break
             if length == max_length:
-                _cut(open_, running, words, totals, ended, eos, alpha, beam)
+                _cut(going, running, words, totals, ended, eos, alpha, beam)
                 break
-            left = torch.tensor(open_, device=device)
+            left = torch.tensor(going, device=device)
             rows = (left.unsqueeze(1) * beam + origin[left]).flatten()
             running, words, totals = running[left], words[left], totals[left]
             state = select(state, rows)
@@ -194,9 +194,9 @@ def _may_improve(found, log_prob, length, alpha, beam) -> bool:
     return log_prob / length_penalty(length, alpha) > worst
 
 
-def _cut(open_, running, words, totals, ended, eos, alpha, beam):
+def _cut(going, running, words, totals, ended, eos, alpha, beam):
     """Keep the hypotheses that still run at the greatest length."""
-    for n in open_:
+    for n in going:
         found = ended[int(running[n])]
         for tokens, total in zip(words[n, :, 1:].tolist(), totals[n].tolist(), strict=True):
             if total > float("-inf"):
