@@ -1,18 +1,20 @@
 """The loss curve of a language model in training, step by step, here and in torch.
 
     python -m minigrad.benchmarks.lm_curve                  # a whole epoch of PTB, both in turn
-    python -m minigrad.benchmarks.lm_curve --schedule zaremba --steps 300
+    python -m minigrad.benchmarks.lm_curve --schedule zaremba --steps 300 --control
 
 The small model of Zaremba 2014 (dropout 0) from the same seed, on the same windows in the same order,
 the state carried, gradients clipped to the norm 5. Two schedules: "adam", rate 0.001, the loss averaged
 over all ids of a window; "zaremba", SGD with rate 1, the loss summed over the window's 20 steps, as in
-the paper's program. The latter's steps are so long that rounding grows until any two runs part: so
-torch is also held against itself, started with one weight changed in its last bit.
+the paper's program. With the latter, rounding grows until any two runs part: `--control` holds torch
+against itself, started with one weight changed in its last bit. What parts the two libraries first is
+the norm that clipping divides by: torch sums a float32 gradient's squares less exactly.
 The model here is models/language_model.py; torch's is written out below, from torch's own modules.
 """
 
 import argparse
 import itertools
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -75,6 +77,7 @@ class Side:
         self.state = None
         self.losses = []
         self.seconds = []
+        self.norm_errors = []  # of the gradient's norm as clipping finds it, relative
 
     def step(self, inputs, targets):
         """Truncated backpropagation through one window of ids (T, B), given as NumPy arrays."""
@@ -85,10 +88,21 @@ class Side:
         logits, self.state = self.model(inputs, detach_state(self.state))
         loss = t.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         (loss * len(inputs) if self.sum_over_time else loss).backward()
-        t.nn.utils.clip_grad_norm_(self.model.parameters(), NORM)
+        seconds = time.perf_counter() - begin
+        exact = self.norm()
+        begin = time.perf_counter()
+        found = float(t.nn.utils.clip_grad_norm_(self.model.parameters(), NORM))
         self.optimizer.step()
         self.losses.append(loss.item())
-        self.seconds.append(time.perf_counter() - begin)
+        self.seconds.append(seconds + time.perf_counter() - begin)
+        self.norm_errors.append(abs(found - exact) / exact)
+
+    def norm(self) -> float:
+        """The norm of the whole gradient, its squares summed in float64."""
+        gradients = [
+            weight.grad.numpy().astype("float64").ravel() for weight in self.model.parameters()
+        ]
+        return math.sqrt(sum(float(g @ g) for g in gradients))
 
 
 @dataclass
@@ -108,9 +122,10 @@ class Curves:
 
 
 def run(
-    ids, vocab_size, steps=None, schedule="adam", dtype="float32", sizes=None, say=print, every=100
-) -> Curves:
-    """Both models (and the control, for Zaremba's schedule) over `steps` windows of ids (N,)."""
+    ids, vocab_size, steps=None, schedule="adam", dtype="float32", control=False, sizes=None,
+    say=print, every=100,
+) -> Curves:  # fmt: skip
+    """Both models, and the control where it is asked for, over `steps` windows of ids (N,)."""
     torch = need("torch", extra="test")
     sizes = sizes or ZAREMBA["small"]
 
@@ -121,7 +136,7 @@ def run(
     minigrad.manual_seed(0)
     ours = RecurrentLM(vocab_size, **sizes).to(getattr(minigrad, dtype))
     sides = [Side(minigrad, ours, schedule), Side(torch, theirs(), schedule)]
-    if schedule == "zaremba":
+    if control:
         nudged = theirs()
         with torch.no_grad():
             weight = nudged.rnn.weight_hh_l0[0]
@@ -196,6 +211,7 @@ def describe(curves: Curves, picture: str, whole: int) -> list[str]:
     gap = curves.gap(curves.ours)
     ours, theirs = (numpy.array(side.losses) for side in (curves.ours, curves.theirs))
     mine, other = (1e3 * statistics.median(s.seconds) for s in (curves.ours, curves.theirs))
+    errors = [max(side.norm_errors) for side in (curves.ours, curves.theirs)]
     covered = "the whole first epoch" if len(gap) == whole else f"of {whole:,} in an epoch"
     return [
         f"## {SCHEDULES[curves.schedule][0]}, {curves.dtype}",
@@ -204,6 +220,8 @@ def describe(curves: Curves, picture: str, whole: int) -> list[str]:
         f"weights: {curves.first_weights:.1e}. **Largest difference of a step's loss: {gap.max():.1e}**",
         f"nats (step {gap.argmax() + 1}), median {numpy.median(gap):.1e}; mean loss over all steps "
         f"{ours.mean():.5f}, torch {theirs.mean():.5f}.",
+        f"The gradient's norm, which clipping finds, is off by at most {errors[0]:.0e} of itself here, "
+        f"{errors[1]:.0e} in torch.",
         f"A step in the median: {mine:.0f} ms, torch {other:.0f} ms, in turn in one process, one thread.",
         "",
         *table(curves),
@@ -233,6 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="so many windows; without it a whole epoch")
     parser.add_argument("--schedule", default="adam", choices=list(SCHEDULES))
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--control", action="store_true", help="also torch from one bit away")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results go")
     args = parser.parse_args(arguments)
     need("torch", extra="test").set_num_threads(1)
@@ -240,7 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
     corpus = load_corpus("ptb")
     whole = len(Windows(batchify(corpus.train, COLUMNS), STEPS))
     curves = run(
-        corpus.train, len(corpus.vocab), args.steps, args.schedule, args.dtype,
+        corpus.train, len(corpus.vocab), args.steps, args.schedule, args.dtype, args.control,
         say=lambda line: print(line, flush=True),
     )  # fmt: skip
     print(f"written: {write(curves, args.folder, whole)}")

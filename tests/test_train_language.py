@@ -401,11 +401,14 @@ def test_the_loss_curves_of_both_libraries(tmp_path):
 
     ids = words().train[: 20 * 11].repeat(2)
     sizes = dict(embed_dim=6, hidden_size=6, num_layers=2, init_range=0.1, dropout=0.0)
-    for schedule in lm_curve.SCHEDULES:
-        curves = lm_curve.run(ids, 30, 3, schedule, sizes=sizes, say=lambda line: None)
+    for schedule, control in (("adam", False), ("zaremba", True)):
+        curves = lm_curve.run(
+            ids, 30, 3, schedule, control=control, sizes=sizes, say=lambda line: None
+        )
         assert curves.first_weights == 0
         assert len(curves.ours.losses) == 2  # 22 rows: windows of 20 steps and of 1
         assert curves.gap(curves.ours).max() < 1e-5
+        assert max(curves.ours.norm_errors) < 1e-6
         path = lm_curve.write(curves, tmp_path, whole=2)
     page = path.read_text()
     assert page.count("\n## ") == 2
