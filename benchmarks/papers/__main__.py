@@ -1,4 +1,4 @@
-"""python -m minigrad.benchmarks.papers list | run NAME ... [--seeds N] [--limit N] [--set key=value] | table."""
+"""The command: list | run NAME ... [--seeds N] [--limit N] [--set KEY=VALUE] | table."""
 
 import argparse
 import ast
