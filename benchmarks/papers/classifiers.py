@@ -100,7 +100,8 @@ classifier(
 )  # fmt: skip
 classifier(
     "mr_textcnn_nonstatic", "TextCNN-non-static", "mr", kim(81.5), GLOVE,
-    model="textcnn", average="ema", vectors="glove", vector_scale=0.25, refit=True,
+    model="textcnn", average="ema", vectors="glove", vector_scale=0.25, embed_dropout=0.3,
+    num_filters=200, dropout=0.6, refit=True,
 )  # fmt: skip
 classifier(
     "mr_textcnn_multichannel", "TextCNN-multichannel", "mr", kim(81.1), GLOVE,
