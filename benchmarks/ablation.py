@@ -18,8 +18,8 @@ from pathlib import Path
 from minigrad.extra import need
 from minigrad.files import atomic
 from minigrad.text.datasets import load
-from minigrad.train.classifier import train_text_classifier
-from minigrad.train.models import settings_for
+from minigrad.train.classification.classifier import train_text_classifier
+from minigrad.train.classification.models import settings_for
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "ablation.json"

@@ -18,8 +18,8 @@ from minigrad.kernels import kernel as kernels
 
 import minigrad
 from minigrad import nn, optim
-from minigrad.train.glove import train_glove
-from minigrad.train.word2vec import train_fasttext
+from minigrad.train.vectors.glove import train_glove
+from minigrad.train.vectors.word2vec import train_fasttext
 
 LEAST = 1.5
 F = nn.functional

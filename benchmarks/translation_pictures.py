@@ -10,8 +10,12 @@ from pathlib import Path
 
 from minigrad.text.datasets import cache_folder
 from minigrad.text.translation import multi30k
-from minigrad.train.attention_plots import bleu_by_length, plot_attention, plot_bleu_by_length
-from minigrad.train.translator import Translator
+from minigrad.train.translation.attention_plots import (
+    bleu_by_length,
+    plot_attention,
+    plot_bleu_by_length,
+)
+from minigrad.train.translation.translator import Translator
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = {

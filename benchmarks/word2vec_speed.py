@@ -41,7 +41,7 @@ def gensim_epochs(path, dim, fasttext=False, **options):
 
 def minigrad_epochs(path, dim, fasttext=False, **options):
     """The same."""
-    from minigrad.train.word2vec import Trainer
+    from minigrad.train.vectors.word2vec import Trainer
 
     subwords = (3, 6, 2_000_000) if fasttext else None
     trainer = Trainer(path, dim, threads=THREADS, seed=1, subwords=subwords, **SETTINGS, **options)

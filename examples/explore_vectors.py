@@ -10,10 +10,10 @@ import argparse
 
 from minigrad import nn
 from minigrad.text import Vocab, WordVectors
-from minigrad.text.glove_package import glove_package
-from minigrad.text.vector_files import load_vectors
-from minigrad.text.word_similarity import evaluate_analogies, evaluate_similarity
-from minigrad.train.vector_map import plot_map
+from minigrad.text.vectors.files import load_vectors
+from minigrad.text.vectors.glove_package import glove_package
+from minigrad.text.vectors.word_similarity import evaluate_analogies, evaluate_similarity
+from minigrad.train.vectors.map import plot_map
 
 ANALOGIES = [
     ("man", "king", "woman"),

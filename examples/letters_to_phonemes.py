@@ -2,7 +2,7 @@
 
 import argparse
 
-from minigrad.train.letters_to_phonemes import LettersToPhonemes
+from minigrad.train.translation.letters_to_phonemes import LettersToPhonemes
 
 
 def main():

@@ -4,10 +4,10 @@ import argparse
 import random
 import string
 
-from minigrad.train.attention_plots import plot_attention
 from minigrad.train.progress import Progress
-from minigrad.train.seq2seq import train_seq2seq
-from minigrad.train.translator import Seq2SeqSettings
+from minigrad.train.translation.attention_plots import plot_attention
+from minigrad.train.translation.training import train_seq2seq
+from minigrad.train.translation.translator import Seq2SeqSettings
 
 TASKS = {
     "copy": lambda text: text,

@@ -4,7 +4,7 @@
     python examples/train_glove.py --text my.txt --dim 50 --out my.vectors.txt
 
 `--autograd` trains the same model (minigrad.models.GloVe) by autograd and Adagrad in batches, as a
-tutorial would. Without it the loop of minigrad.train.glove takes a step for each pair, several times
+tutorial would. Without it the loop of minigrad.train.vectors.glove takes a step for each pair, several times
 as fast.
 """
 
@@ -17,10 +17,10 @@ from minigrad.models import GloVe
 from minigrad.text import WordVectors
 from minigrad.text.cooccurrence import count_cooccurrences
 from minigrad.text.corpora import english
-from minigrad.text.vector_files import save_vectors
-from minigrad.text.word_similarity import evaluate_similarity
-from minigrad.train.glove import train_glove
-from minigrad.train.vector_map import plot_map
+from minigrad.text.vectors.files import save_vectors
+from minigrad.text.vectors.word_similarity import evaluate_similarity
+from minigrad.train.vectors.glove import train_glove
+from minigrad.train.vectors.map import plot_map
 
 
 def train_by_autograd(counts, dim, epochs, x_max, seed, batch_size=4096):

@@ -10,8 +10,8 @@ import argparse
 
 from minigrad.text import load
 from minigrad.train import train_text_classifier
-from minigrad.train.models import MODELS, settings_for
-from minigrad.train.multilabel import f1_scores
+from minigrad.train.classification.models import MODELS, settings_for
+from minigrad.train.classification.multilabel import f1_scores
 from minigrad.train.plots import plot_history
 from minigrad.train.progress import Progress
 

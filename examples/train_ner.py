@@ -14,7 +14,7 @@ from seqeval.metrics import classification_report
 from minigrad.text.conll import conll2003, iob1_to_iob2, read_columns
 from minigrad.train import Tagger, TaggerSettings, train_tagger
 from minigrad.train.plots import plot_scores
-from minigrad.train.tag_trainer import TagProgress
+from minigrad.train.tagging.training import TagProgress
 
 SENTENCE = "The European Commission said on Thursday it disagreed with Peter Blackburn in Bonn ."
 
@@ -41,8 +41,8 @@ def main():
     train, valid, test = parts
     vectors = None
     if args.glove:
-        from minigrad.text.glove_package import glove_package
-        from minigrad.text.vectors import WordVectors
+        from minigrad.text.vectors.glove_package import glove_package
+        from minigrad.text.vectors.words import WordVectors
 
         vectors = WordVectors(*glove_package())
 

@@ -21,7 +21,7 @@ from minigrad.text import (
     get_tokenizer,
     load,
 )
-from minigrad.text.glove_package import glove_package
+from minigrad.text.vectors.glove_package import glove_package
 from minigrad.utils.data import DataLoader
 
 

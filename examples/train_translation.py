@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 
 from minigrad.text.translation import multi30k, read_pairs
-from minigrad.train.attention_plots import bleu_by_length, plot_attention
 from minigrad.train.plots import plot_history
 from minigrad.train.progress import Progress
-from minigrad.train.seq2seq import train_seq2seq
-from minigrad.train.translator import Seq2SeqSettings, bleu
+from minigrad.train.translation.attention_plots import bleu_by_length, plot_attention
+from minigrad.train.translation.training import train_seq2seq
+from minigrad.train.translation.translator import Seq2SeqSettings, bleu
 
 
 def options():

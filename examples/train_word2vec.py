@@ -5,7 +5,7 @@
     python examples/train_word2vec.py --model fasttext --text my.txt.gz --out my.vectors.txt
 
 `--autograd` trains the same model (minigrad.models.SkipGram) by autograd and sparse Adam in batches, as
-a tutorial would, for `--epochs` of 100,000 pairs. Without it the loops of minigrad.train.word2vec run
+a tutorial would, for `--epochs` of 100,000 pairs. Without it the loops of minigrad.train.vectors.word2vec run
 on all cores, at millions of pairs a second.
 """
 
@@ -20,10 +20,10 @@ from minigrad.models import NegativeSampling, SkipGram
 from minigrad.text import WordVectors
 from minigrad.text.corpora import english
 from minigrad.text.encoded import END, encode
-from minigrad.text.vector_files import save_vectors
-from minigrad.text.word_similarity import evaluate_similarity
-from minigrad.train.vector_map import plot_map
-from minigrad.train.word2vec import Trainer
+from minigrad.text.vectors.files import save_vectors
+from minigrad.text.vectors.word_similarity import evaluate_similarity
+from minigrad.train.vectors.map import plot_map
+from minigrad.train.vectors.word2vec import Trainer
 
 
 def pairs(corpus, window, count, draw):

@@ -13,8 +13,8 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 from minigrad.text import build_vocab_from_iterator, get_tokenizer, load
-from minigrad.train.diagnostic_plots import plot_state_gradients
-from minigrad.train.diagnostics import state_gradients
+from minigrad.train.diagnostics.measures import state_gradients
+from minigrad.train.diagnostics.plots import plot_state_gradients
 
 SYMBOLS = 8
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM, "LSTM, forget bias 2": nn.LSTM}

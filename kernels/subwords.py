@@ -1,4 +1,4 @@
-"""Hashes of the character n-grams of many words at once: see minigrad/text/subwords.py."""
+"""Hashes of the character n-grams of many words at once: see minigrad/text/vectors/subwords.py."""
 
 import numpy
 

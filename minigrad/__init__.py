@@ -9,7 +9,9 @@ import warnings as _warnings
 # NumPy warns where torch is silent (log(0), overflow in exp); here it need not.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
-from . import dtypes, memory, ops
+from . import dtypes
+from . import memory
+from . import ops
 from .backend import device
 from .dtypes import (
     bool,
@@ -55,7 +57,15 @@ from .tensor import Tensor
 globals().update(_LEGACY_TYPES)
 
 from . import methods  # gives Tensor its methods
-from . import autograd, cuda, linalg, nn, optim, random, special, testing, utils
+from . import autograd
+from . import cuda
+from . import linalg
+from . import nn
+from . import optim
+from . import random
+from . import special
+from . import testing
+from . import utils
 from .nn.functional import (
     alpha_dropout,
     avg_pool1d,

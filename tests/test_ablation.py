@@ -6,7 +6,7 @@ import pytest
 from minigrad.benchmarks import ablation
 
 from minigrad.text.datasets import TextDataset
-from minigrad.train.models import settings_for
+from minigrad.train.classification.models import settings_for
 
 PAIRS = [(f"a {'warm' if i % 2 else 'dull'} film {i}", i % 2) for i in range(400)]
 DATA = TextDataset("tiny", ["bad", "good"], PAIRS, [], [])

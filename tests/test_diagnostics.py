@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.train.diagnostics import (
+from minigrad.train.diagnostics.measures import (
     activation_histograms,
     dead_units,
     gradient_flow,
@@ -258,7 +258,7 @@ def test_stacked_and_two_way_layers_are_refused():
 
 def test_every_picture_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    from minigrad.train import diagnostic_plots as plots
+    from minigrad.train.diagnostics import plots
 
     model = network()
     model(inputs()).square().mean().backward()
@@ -293,8 +293,8 @@ def sentences(count, seed=0):
 
 
 def watched(model, **options):
-    from minigrad.train.diagnose import diagnose
-    from minigrad.train.models import settings_for
+    from minigrad.train.classification.models import settings_for
+    from minigrad.train.diagnostics.diagnose import diagnose
 
     defaults = dict(embed_dim=8, epochs=2, patience=None, batch_size=20)
     settings = settings_for(model, **(defaults | options))

@@ -21,7 +21,7 @@ from minigrad.models import GloVe
 from minigrad.text import cooccurrence
 from minigrad.text.cooccurrence import Cooccurrence, count_cooccurrences
 from minigrad.text.encoded import encode
-from minigrad.train.glove import GloveTraining, train_glove
+from minigrad.train.vectors.glove import GloveTraining, train_glove
 
 TEXT = [line.split() for line in ("a b a c", "b c", "a a a", "", "d", "c b a b c a a b")]
 
@@ -324,7 +324,7 @@ def test_a_rate_that_is_too_great_is_told():
 @pytest.mark.skipif(REFERENCE_ONLY, reason="the references are what runs already")
 def test_it_all_works_on_the_references():
     program = (
-        "from minigrad.train.glove import train_glove\n"
+        "from minigrad.train.vectors.glove import train_glove\n"
         "text = [['a', 'b', 'c', 'a']] * 9\n"
         "print(train_glove(text, 3, 2, min_count=1))"
     )

@@ -8,7 +8,7 @@ from minigrad.kernels.word2vec import WHOLE, Draws, word2vec
 
 import minigrad
 from minigrad.models import CBOW, HierarchicalSoftmax, NegativeSampling, SkipGram, SubwordSkipGram
-from minigrad.train.word2vec import alias_table, paths
+from minigrad.train.vectors.word2vec import alias_table, paths
 
 DISTINCT = (
     6  # a seed under which no word is drawn twice for a prediction; a second time it has moved

@@ -494,8 +494,8 @@ def test_resumed_run_equals_an_uninterrupted_one(name, keep_best, tmp_path):
 
 
 def test_a_text_classifier_is_resumed_exactly(tmp_path):
-    from minigrad.train.classifier import train_text_classifier
-    from minigrad.train.models import settings_for
+    from minigrad.train.classification.classifier import train_text_classifier
+    from minigrad.train.classification.models import settings_for
 
     rng = numpy.random.default_rng(0)
     words = "warm funny fine dull long cold".split()
@@ -543,8 +543,8 @@ def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     from dataclasses import fields
 
     from minigrad import cli
+    from minigrad.cli.options import HELP, read_options
     from minigrad.text import datasets
-    from minigrad.train.options import HELP, read_options
 
     assert set(HELP) == {field.name for field in fields(Recipe)} - {"multilabel"}
     pairs = [("warm funny film", 1), ("dull long film", 0)] * 20
@@ -579,8 +579,8 @@ def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 def test_batch_norm_is_refused_where_there_is_none():
-    from minigrad.train.classifier import train_text_classifier
-    from minigrad.train.models import settings_for
+    from minigrad.train.classification.classifier import train_text_classifier
+    from minigrad.train.classification.models import settings_for
 
     pairs = [("warm", 0), ("dull", 1)]
     with pytest.raises(ValueError, match="lstm has no batch norm"):

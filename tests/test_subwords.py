@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.kernels.subwords import subword_buckets
 
-from minigrad.text.subwords import SubwordVectors, hash_ngram, ngrams, subword_ids
-from minigrad.text.vectors import UnknownWord
+from minigrad.text.vectors.subwords import SubwordVectors, hash_ngram, ngrams, subword_ids
+from minigrad.text.vectors.words import UnknownWord
 
 
 def test_ngrams():

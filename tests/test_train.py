@@ -6,7 +6,7 @@ import pytest
 import minigrad as mg
 from minigrad.models import TextCNN
 from minigrad.train import EarlyStopping, TextClassifier, classification_report, confusion_matrix
-from minigrad.train.classifier import Settings, train_text_classifier
+from minigrad.train.classification.classifier import Settings, train_text_classifier
 
 GOOD, BAD = "warm funny fine moving clever".split(), "dull long cold silly stale".split()
 LABELS = ["negative", "positive"]

@@ -5,13 +5,17 @@ import pytest
 from test_train import LABELS, PARTS, sentences
 
 import minigrad as mg
-from minigrad.text import glove_package
+from minigrad.text.vectors import glove_package
 from minigrad.text.vocab import Vocab
 from minigrad.train import TextClassifier
-from minigrad.train import classifier as training
-from minigrad.train.encoders import Counts, Ids, IdsAndLengths, NGrams
-from minigrad.train.models import MODELS, settings_for
-from minigrad.train.multilabel import f1_scores, multilabel_confusion, multilabel_report
+from minigrad.train.classification import classifier as training
+from minigrad.train.classification.encoders import Counts, Ids, IdsAndLengths, NGrams
+from minigrad.train.classification.models import MODELS, settings_for
+from minigrad.train.classification.multilabel import (
+    f1_scores,
+    multilabel_confusion,
+    multilabel_report,
+)
 
 SMALL = {
     "embed_dim": 16, "num_filters": 8, "hidden_size": 12, "hidden_sizes": (12,), "buckets": 500,

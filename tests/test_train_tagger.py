@@ -14,12 +14,12 @@ import minigrad
 from minigrad import cli
 from minigrad.serialization import load_safetensors, save_safetensors
 from minigrad.text.conll import spans
-from minigrad.text.vectors import WordVectors
+from minigrad.text.vectors.words import WordVectors
 from minigrad.text.vocab import Vocab
 from minigrad.train.plots import plot_scores
-from minigrad.train.tag_batches import TagBatches, WordEncoder, capitals
-from minigrad.train.tag_trainer import TagProgress, new_tagger, singletons, train_tagger
-from minigrad.train.tagger import Tagger, TaggerSettings, accuracy, entity_scores, score
+from minigrad.train.tagging.batches import TagBatches, WordEncoder, capitals
+from minigrad.train.tagging.tagger import Tagger, TaggerSettings, accuracy, entity_scores, score
+from minigrad.train.tagging.training import TagProgress, new_tagger, singletons, train_tagger
 
 SMALL = {"embed_dim": 8, "hidden_size": 12, "char_dim": 6, "char_features": 8, "dropout": 0.2}
 

@@ -11,10 +11,10 @@ from minigrad.kernels.kernel import REFERENCE_ONLY
 
 from minigrad.text import encoded
 from minigrad.text.encoded import END, encode
-from minigrad.text.subwords import SubwordVectors
-from minigrad.text.vectors import UnknownWord
-from minigrad.train import word2vec
-from minigrad.train.word2vec import Trainer, train_fasttext, train_word2vec
+from minigrad.text.vectors.subwords import SubwordVectors
+from minigrad.text.vectors.words import UnknownWord
+from minigrad.train.vectors import word2vec
+from minigrad.train.vectors.word2vec import Trainer, train_fasttext, train_word2vec
 
 long = pytest.mark.skipif(REFERENCE_ONLY, reason="takes minutes by the kernel's definition")
 SENTENCES = [["b", "a", "b"], [], ["c"], ["a", "d", "b", "c"], ["rare"]]

@@ -28,10 +28,19 @@ from minigrad.text.translation import (
     read_parallel,
 )
 from minigrad.text.vocab import Vocab
-from minigrad.train import letters_to_phonemes as g2p
-from minigrad.train.attention_plots import bleu_by_length, plot_attention, plot_bleu_by_length
-from minigrad.train.seq2seq import Seq2SeqTrainer, evaluate_words, train_seq2seq, word_loss
-from minigrad.train.translator import Seq2SeqSettings, Translator, bleu
+from minigrad.train.translation import letters_to_phonemes as g2p
+from minigrad.train.translation.attention_plots import (
+    bleu_by_length,
+    plot_attention,
+    plot_bleu_by_length,
+)
+from minigrad.train.translation.training import (
+    Seq2SeqTrainer,
+    evaluate_words,
+    train_seq2seq,
+    word_loss,
+)
+from minigrad.train.translation.translator import Seq2SeqSettings, Translator, bleu
 
 PAIRS = [
     ("ein hund läuft .", "a dog runs ."),

@@ -12,11 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minigrad.text import WordVectors
-from minigrad.text.fasttext_classifier import FastTextClassifier, huffman
-from minigrad.text.fasttext_files import DEFAULTS, FastTextModel, read_fasttext, write_fasttext
 from minigrad.text.ngrams import ngram_buckets
-from minigrad.text.subwords import SubwordVectors, subword_ids
-from minigrad.text.vector_files import guess_format, load_vectors, save_vectors
+from minigrad.text.vectors.fasttext_classifier import FastTextClassifier, huffman
+from minigrad.text.vectors.fasttext_files import (
+    DEFAULTS,
+    FastTextModel,
+    read_fasttext,
+    write_fasttext,
+)
+from minigrad.text.vectors.files import guess_format, load_vectors, save_vectors
+from minigrad.text.vectors.subwords import SubwordVectors, subword_ids
 
 
 def some(words=("the", "king", "Straße", "日本"), size=5, seed=0):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from minigrad import cli, nn
 from minigrad.text import Vocab, WordVectors
-from minigrad.text.vector_files import load_vectors, save_vectors
-from minigrad.text.vectors import UnknownWord
-from minigrad.train import vector_map
+from minigrad.text.vectors.files import load_vectors, save_vectors
+from minigrad.text.vectors.words import UnknownWord
+from minigrad.train.vectors import map as vector_map
 
 WORDS = "the king queen man woman film movie seven eight nine".split()
 
@@ -247,7 +247,7 @@ def test_the_command_from_text_to_a_map(tmp_path):
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow", "fasttext"])
 def test_the_command_trains_the_other_models(tmp_path, model, monkeypatch):
-    from minigrad.train import word2vec
+    from minigrad.train.vectors import word2vec
 
     text = tmp_path / "text.txt"
     text.write_text("the king and the queen rule\n" * 30)

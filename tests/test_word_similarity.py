@@ -9,9 +9,9 @@ import pytest
 
 from minigrad.text import WordVectors
 from minigrad.text.datasets import FILES, DataNotFound, _file
-from minigrad.text.glove_package import glove_package
-from minigrad.text.subwords import SubwordVectors
-from minigrad.text.word_similarity import (
+from minigrad.text.vectors.glove_package import glove_package
+from minigrad.text.vectors.subwords import SubwordVectors
+from minigrad.text.vectors.word_similarity import (
     ANALOGIES,
     SETS,
     analogy_questions,
@@ -188,7 +188,7 @@ def test_damaged_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("line", ["gem jewel", "gem jewel x", "gem jewel 3 4"])
 def test_damaged_pairs(line, monkeypatch):
-    from minigrad.text import word_similarity
+    from minigrad.text.vectors import word_similarity
 
     monkeypatch.setattr(word_similarity, "_lines", lambda name: iter([("file:7", line)]))
     with pytest.raises(ValueError, match="file:7: expected two words and a number"):

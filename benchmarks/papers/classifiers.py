@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from minigrad.text.datasets import load
-from minigrad.train.classifier import train_text_classifier
-from minigrad.train.models import settings_for
+from minigrad.train.classification.classifier import train_text_classifier
+from minigrad.train.classification.models import settings_for
 
 from .experiments import experiment
 

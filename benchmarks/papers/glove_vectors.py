@@ -8,7 +8,7 @@ PAPER = "65.8 (300 numbers, 6 billion tokens; Pennington 2014, table 3)"
 
 def similarities(vectors) -> dict:
     """Spearman x 100 for every set, and for which share of its pairs."""
-    from minigrad.text.word_similarity import evaluate_similarity
+    from minigrad.text.vectors.word_similarity import evaluate_similarity
 
     found = {}
     for result in evaluate_similarity(vectors):
@@ -19,8 +19,8 @@ def similarities(vectors) -> dict:
 
 
 def _published():
-    from minigrad.text.glove_package import glove_package
-    from minigrad.text.vectors import WordVectors
+    from minigrad.text.vectors.glove_package import glove_package
+    from minigrad.text.vectors.words import WordVectors
 
     return WordVectors(*glove_package())
 
@@ -51,7 +51,7 @@ def glove_6b_similarity(settings, seed):
 )
 def glove_6b_analogies(settings, seed):
     """All questions of which all words are known, the answer looked for among all words."""
-    from minigrad.text.word_similarity import evaluate_analogies
+    from minigrad.text.vectors.word_similarity import evaluate_analogies
 
     result = evaluate_analogies(_published(), batch=64, **settings)
     yield "total", 100 * result.total.accuracy, analogies(result)
@@ -80,8 +80,8 @@ def analogies(result) -> dict:
 def glove_trained(settings, seed):
     """Counts of the whole text, then epochs over all pairs; the loss of each is printed."""
     from minigrad.text.corpora import english
-    from minigrad.text.word_similarity import evaluate_analogies
-    from minigrad.train.glove import train_glove
+    from minigrad.text.vectors.word_similarity import evaluate_analogies
+    from minigrad.train.vectors.glove import train_glove
 
     corpus = english()
     options = {name: value for name, value in settings.items() if name != "subsets"}

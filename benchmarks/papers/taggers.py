@@ -1,8 +1,8 @@
 """Taggers: named entities of CoNLL-2003, parts of speech of the English Web Treebank."""
 
 from minigrad.text import conll
-from minigrad.train.tag_trainer import train_tagger
-from minigrad.train.tagger import TaggerSettings
+from minigrad.train.tagging.tagger import TaggerSettings
+from minigrad.train.tagging.training import train_tagger
 
 from .experiments import experiment
 
@@ -78,8 +78,8 @@ def conll2003_bilstm(settings, seed):
 )
 def conll2003_bilstm_crf_glove(settings, seed):
     """Words start from GloVe's vectors, and go on learning."""
-    from minigrad.text.glove_package import glove_package
-    from minigrad.text.vectors import WordVectors
+    from minigrad.text.vectors.glove_package import glove_package
+    from minigrad.text.vectors.words import WordVectors
 
     yield from _run(conll.conll2003(), settings, seed, WordVectors(*glove_package()))
 

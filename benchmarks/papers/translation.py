@@ -10,8 +10,8 @@ import time
 
 from minigrad.text.datasets import cache_folder
 from minigrad.text.translation import multi30k
-from minigrad.train.seq2seq import train_seq2seq
-from minigrad.train.translator import Seq2SeqSettings, bleu
+from minigrad.train.translation.training import train_seq2seq
+from minigrad.train.translation.translator import Seq2SeqSettings, bleu
 
 from .experiments import experiment
 

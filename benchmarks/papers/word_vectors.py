@@ -14,7 +14,7 @@ NOTE = (
 
 def similarities(vectors, prefix: str = "") -> dict:
     """Spearman x 100 on WS-353 and MEN."""
-    from minigrad.text.word_similarity import evaluate_similarity
+    from minigrad.text.vectors.word_similarity import evaluate_similarity
 
     results = evaluate_similarity(vectors, sets=("WS-353", "MEN"))
     return {f"{prefix}{result.name}": round(100 * result.spearman, 2) for result in results}
@@ -25,8 +25,8 @@ def compare(settings: dict, seed: int, method: str):
     from minigrad import get_num_threads
     from minigrad.text.corpora import english
     from minigrad.text.encoded import encode
-    from minigrad.text.vectors import WordVectors
-    from minigrad.train.word2vec import Trainer
+    from minigrad.text.vectors.words import WordVectors
+    from minigrad.train.vectors.word2vec import Trainer
 
     corpus = english()
     encoded = encode(corpus, settings["min_count"])
@@ -66,7 +66,7 @@ def gensim_vectors(sentences, settings: dict, seed: int, method: str, threads: i
     """(gensim's vectors, the seconds that training took)."""
     from gensim.models import FastText, Word2Vec
 
-    from minigrad.text.vectors import WordVectors
+    from minigrad.text.vectors.words import WordVectors
 
     model = (FastText if method == "fasttext" else Word2Vec)(
         vector_size=settings["dim"],

@@ -1,6 +1,9 @@
 """Neural networks: modules, layers, losses, and helpers, under the names of torch.nn."""
 
-from . import functional, init, parameter, utils
+from . import functional
+from . import init
+from . import parameter
+from . import utils
 from .activation import (
     CELU,
     ELU,

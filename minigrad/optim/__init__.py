@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules, under the names of torch.optim."""
 
-from . import lr_scheduler, swa_utils
+from . import lr_scheduler
+from . import swa_utils
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam, SparseAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .lbfgs import LBFGS

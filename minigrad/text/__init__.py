@@ -4,8 +4,8 @@ from .batch import BucketBatchSampler, collate_classification, pad_ids
 from .datasets import TextDataset, data_home, load
 from .language import Windows, batchify, load_corpus
 from .tokenize import get_tokenizer
-from .vector_files import load_vectors, save_vectors
-from .vectors import WordVectors
+from .vectors.files import load_vectors, save_vectors
+from .vectors.words import WordVectors
 from .vocab import Vocab, build_vocab_from_iterator
 
 __all__ = [

@@ -1,13 +1,13 @@
 """Training: the loop with early stopping, its history, checkpoints, reports and plots."""
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .classifier import TextClassifier, train_text_classifier
+from .classification.classifier import TextClassifier, train_text_classifier
 from .history import History
 from .language_model import LanguageModel, LanguageModelSettings, train_language_model
 from .recipe import Recipe
 from .report import classification_report, confusion_matrix
-from .tag_trainer import train_tagger
-from .tagger import Tagger, TaggerSettings
+from .tagging.training import train_tagger
+from .tagging.tagger import Tagger, TaggerSettings
 from .trainer import EarlyStopping, Trainer, evaluate
 
 __all__ = [

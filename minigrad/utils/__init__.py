@@ -1,5 +1,6 @@
 """Tools around training, under the names of torch.utils: data, checkpoint."""
 
-from . import checkpoint, data
+from . import checkpoint
+from . import data
 
 __all__ = ["checkpoint", "data"]

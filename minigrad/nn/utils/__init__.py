@@ -1,6 +1,9 @@
 """Helpers around modules: gradient clipping, packed sequences, parametrizations, pruning."""
 
-from . import parametrizations, parametrize, prune, rnn
+from . import parametrizations
+from . import parametrize
+from . import prune
+from . import rnn
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,

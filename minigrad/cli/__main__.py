@@ -1,0 +1,5 @@
+"""python -m minigrad.cli: the same as the command `minigrad`."""
+
+from . import main
+
+main()

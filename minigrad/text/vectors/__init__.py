@@ -1,0 +1,1 @@
+"""Words with their vectors: files, queries, evaluation, vectors of unseen words from their letters."""

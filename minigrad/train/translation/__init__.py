@@ -1,0 +1,1 @@
+"""Translators as one thing: training, decoding, BLEU, pictures of attention."""

@@ -1,0 +1,209 @@
+"""Training of encoder-decoders: word by word with the true words before, until validation is best."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...engine import no_grad
+from ...nn import functional as F
+from ...nn.utils import clip_grad_norm_
+from ...optim import Adam
+from ...random import manual_seed
+from ...text.tokenize import get_tokenizer
+from ...text.translation import PAD, build_vocab, pair_batches
+from ..checkpoint import load_checkpoint, save_checkpoint
+from ..history import Epoch, History
+from ..trainer import EarlyStopping
+from .translator import Seq2SeqSettings, Translator
+
+
+def word_loss(logits, following, label_smoothing: float = 0.0):
+    """Cross-entropy (B, T, V) against (B, T), the mean over words that are not padding."""
+    return F.cross_entropy(
+        logits.flatten(0, 1),
+        following.flatten(),
+        ignore_index=PAD,
+        label_smoothing=label_smoothing,
+    )
+
+
+def _hits(logits, following) -> int:
+    """How many words are the likeliest ones."""
+    real = following.array != PAD
+    return int((logits.array.argmax(2) == following.array)[real].sum())
+
+
+def evaluate_words(model, batches) -> tuple[float, float]:
+    """(mean loss of a word, in nats; share of words that are the likeliest), the words before given."""
+    was_training = model.training
+    model.eval()
+    total, right, count = 0.0, 0, 0
+    with no_grad():
+        for (source, inputs), following in batches:
+            logits = model(source, inputs)
+            words = int((following.array != PAD).sum())
+            total += word_loss(logits, following).item() * words
+            right += _hits(logits, following)
+            count += words
+    model.train(was_training)
+    if count == 0:
+        raise ValueError("evaluate_words: there are no sentences")
+    return total / count, right / count
+
+
+class Seq2SeqTrainer:
+    """Trains `model(source, inputs) -> logits` on ((source, inputs), next words) batches.
+
+    Keeps the weights of the best epoch: that of the lowest validation loss, or, where bleu_of is
+    given, that of the highest `bleu_of(model)`. The rest as in Trainer.
+    """
+
+    def __init__(
+        self,
+        model,
+        optimizer,
+        settings: Seq2SeqSettings,
+        bleu_of: Callable | None = None,
+        folder=None,
+        progress=None,
+    ):
+        self.model = model
+        self.optimizer = optimizer
+        self.settings = settings
+        self.bleu_of = bleu_of
+        self.stopping = EarlyStopping(settings.patience, "min" if bleu_of is None else "max")
+        self.folder = None if folder is None else Path(folder)
+        self.progress = progress
+        self.history = History()
+        self.bleu: list[float] = []  # of each epoch, with bleu_of
+        self.best_weights: dict | None = None
+
+    def fit(self, train_batches, valid_batches, epochs: int) -> History:
+        """Train up to `epochs` epochs in all; the model ends with the weights of the best one."""
+        while len(self.history.epochs) < epochs and not self.stopping.should_stop:
+            self._epoch(len(self.history.epochs) + 1, train_batches, valid_batches)
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.save(self.folder / "last.safetensors")
+        if self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
+        return self.history
+
+    def _epoch(self, number, train_batches, valid_batches):
+        begin = time.perf_counter()
+        late = max(0, number - (self.settings.decay_after or number))
+        rate = self.settings.learning_rate * 0.5**late
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, accuracy = self._train(number, train_batches)
+        valid_loss, valid_accuracy = evaluate_words(self.model, valid_batches)
+        if self.bleu_of is not None:
+            self.bleu.append(self.bleu_of(self.model))
+        seconds = time.perf_counter() - begin
+        epoch = Epoch(number, loss, accuracy, valid_loss, valid_accuracy, rate, seconds)
+        self.history.append(epoch)
+        best = self.stopping.step(valid_loss if self.bleu_of is None else self.bleu[-1])
+        if best:
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+        if self.progress is not None:
+            self.progress.epoch_done(epoch, best)
+
+    def _train(self, number, batches):
+        self.model.train()
+        settings = self.settings
+        options = (
+            {} if settings.teacher_forcing == 1 else {"teacher_forcing": settings.teacher_forcing}
+        )
+        total, right, count = 0.0, 0, 0
+        steps = len(batches)
+        for step, ((source, inputs), following) in enumerate(batches, start=1):
+            self.optimizer.zero_grad()
+            logits = self.model(source, inputs, **options)
+            loss = word_loss(logits, following, settings.label_smoothing)
+            loss.backward()
+            clip_grad_norm_(self.model.parameters(), settings.max_norm)
+            self.optimizer.step()
+            words = int((following.array != PAD).sum())
+            total += loss.item() * words
+            right += _hits(logits, following)
+            count += words
+            if self.progress is not None:
+                self.progress.step_done(number, step, steps, total / count)
+        if count == 0:
+            raise ValueError("Seq2SeqTrainer.fit: the training set is empty")
+        return total / count, right / count
+
+    def save(self, path) -> None:
+        """Write everything that `resume` needs."""
+        save_checkpoint(
+            path,
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            stopping=self.stopping.state_dict(),
+            history=self.history.state_dict(),
+            bleu=self.bleu,
+            best=self.best_weights,
+        )
+
+    def resume(self, path) -> None:
+        """Go on from a checkpoint, the random stream included."""
+        parts = load_checkpoint(path)
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        self.stopping.load_state_dict(parts["stopping"])
+        self.history = History.from_state_dict(parts["history"])
+        self.bleu = parts["bleu"]
+        self.best_weights = parts["best"]
+
+
+@dataclass
+class Seq2SeqResult:
+    """What training gives back."""
+
+    translator: Translator
+    trainer: Seq2SeqTrainer
+
+
+def train_seq2seq(
+    train,
+    valid,
+    settings: Seq2SeqSettings | None = None,
+    folder=None,
+    progress=None,
+    resume=None,
+) -> Seq2SeqResult:
+    """Train on (source, target) texts, stop early on the validation part.
+
+    folder: where the checkpoint goes after every epoch; resume: the checkpoint to go on from.
+    """
+    settings = settings or Seq2SeqSettings()
+    if settings.stop_on not in ("loss", "bleu"):
+        raise ValueError(f"stop_on must be 'loss' or 'bleu', not {settings.stop_on!r}")
+    for name, part in (("training", train), ("validation", valid)):
+        if not part:
+            raise ValueError(f"the {name} set is empty")
+    manual_seed(settings.seed)
+    tokenize = get_tokenizer(settings.tokenizer)
+    vocabs = [
+        build_vocab((tokenize(pair[side]) for pair in train), settings.min_freq) for side in (0, 1)
+    ]
+    translator = Translator(settings, *vocabs)
+    model = translator.model
+    bleu_of = (lambda _: translator.score(valid, beam=1)) if settings.stop_on == "bleu" else None
+    trainer = Seq2SeqTrainer(
+        model,
+        Adam(model.parameters(), lr=settings.learning_rate),
+        settings,
+        bleu_of,
+        folder,
+        progress,
+    )
+    batches = pair_batches(translator.encode(train), settings.batch_size, True, settings.seed)
+    if resume is not None:
+        trainer.resume(resume)
+        batches.batch_sampler.epoch = len(trainer.history.epochs)
+    valid_batches = pair_batches(translator.encode(valid), settings.batch_size, False)
+    trainer.fit(batches, valid_batches, settings.epochs)
+    model.eval()
+    return Seq2SeqResult(translator, trainer)

@@ -1,0 +1,1 @@
+"""Word vectors trained on text: word2vec, fastText, GloVe; and maps of them."""
