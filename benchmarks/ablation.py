@@ -1,7 +1,7 @@
 """What each part of a training recipe is worth: TextCNN on MR, one change at a time.
 
-    python -m minigrad.benchmarks.ablation run          # measures what is not yet in the record
-    python -m minigrad.benchmarks.ablation report       # writes ablation.md and ablation.png
+    python benchmarks/ablation.py run          # measures what is not yet in the record
+    python benchmarks/ablation.py report       # writes ablation.md and ablation.png
 
 Every change is measured on the same folds with the same seeds as the run it is compared with, so the
 differences are paired. A tenth of each training part is for early stopping.
@@ -166,7 +166,7 @@ def markdown(found: list[dict]) -> str:
         "# What each part of the recipe is worth",
         "",
         "TextCNN on MR (sentences of film reviews, two labels), one change at a time. Written by",
-        "`python -m minigrad.benchmarks.ablation report` from `ablation.json`; measured again by",
+        "`python benchmarks/ablation.py report` from `ablation.json`; measured again by",
         f"`... run` in {minutes:.0f} minutes of one thread.",
         "",
         "Accuracy is that of the test fold, in %, mean ± standard deviation over runs (folds of ten-fold",
@@ -233,7 +233,7 @@ def picture(found: list[dict], path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m minigrad.benchmarks.ablation")
+    parser = argparse.ArgumentParser(prog="python benchmarks/ablation.py")
     parser.add_argument("what", choices=["run", "report"])
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=2)

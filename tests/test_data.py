@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -544,6 +545,8 @@ def test_no_worker_outlives_the_program(end):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # programs that a script started in the background are told to ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     pids = program.stdout.readline().split()
     program.wait(20)
