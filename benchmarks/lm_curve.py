@@ -1,7 +1,7 @@
 """The loss curve of a language model in training, step by step, here and in torch.
 
-    python -m minigrad.benchmarks.lm_curve                  # a whole epoch of PTB, both in turn
-    python -m minigrad.benchmarks.lm_curve --schedule zaremba --steps 300 --control
+    python benchmarks/lm_curve.py                  # a whole epoch of PTB, both in turn
+    python benchmarks/lm_curve.py --schedule zaremba --steps 300 --control
 
 The small model of Zaremba 2014 (dropout 0) from the same seed, on the same windows in the same order,
 the state carried, gradients clipped to the norm 5. Two schedules: "adam", rate 0.001, the loss averaged
@@ -39,7 +39,7 @@ SCHEDULES = {
 OURS, THEIRS = "#1f5fa8", "#d9772b"
 HEAD = """# The loss curve of a language model, here and in torch
 
-Written by `python -m minigrad.benchmarks.lm_curve`. Penn Treebank, LSTM of 2 x 200 (Zaremba 2014, small,
+Written by `python benchmarks/lm_curve.py`. Penn Treebank, LSTM of 2 x 200 (Zaremba 2014, small,
 dropout 0), 20 columns, 20 steps, gradient norm at most 5, state carried; the same seed, the same windows
 in the same order.
 """
@@ -247,7 +247,7 @@ def write(curves: Curves, folder: Path, whole: int) -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m minigrad.benchmarks.lm_curve")
+    parser = argparse.ArgumentParser(prog="python benchmarks/lm_curve.py")
     parser.add_argument("--steps", type=int, help="so many windows; without it a whole epoch")
     parser.add_argument("--schedule", default="adam", choices=list(SCHEDULES))
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])

@@ -1,11 +1,12 @@
 """Pictures of translation: attention of one sentence, BLEU by length with and without attention.
 
-    python -m minigrad.benchmarks.translation_pictures
+    python benchmarks/translation_pictures.py
 
 after `python -m minigrad.benchmarks.papers run multi30k_gru_attention multi30k_gru`, say, which leaves
 its models in the cache folder.
 """
 
+import argparse
 from pathlib import Path
 
 from minigrad.text.datasets import cache_folder
@@ -52,4 +53,8 @@ def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
 
 
 if __name__ == "__main__":
-    draw()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--beam", type=int, default=5)
+    parser.add_argument("--sentence", type=int, default=14, help="of the test part, for the map")
+    args = parser.parse_args()
+    draw(args.beam, sentence=args.sentence)
