@@ -33,7 +33,8 @@ def check(name, build, *inputs, train=False):
 @pytest.mark.parametrize(
     "options",
     [{}, {"embeddings": VECTORS}, {"embeddings": VECTORS, "freeze": True},
-     {"embeddings": VECTORS, "multichannel": True}, {"kernel_sizes": (1, 2, 9)}],
+     {"embeddings": VECTORS, "multichannel": True}, {"kernel_sizes": (1, 2, 9)},
+     {"wide": True, "kernel_sizes": (3, 12)}],
 )  # fmt: skip
 def test_textcnn(options):
     def build(m, torch):
@@ -43,6 +44,22 @@ def test_textcnn(options):
         return m.TextCNN(20, 3, embed_dim=6, num_filters=5, **given)
 
     check("textcnn", build, IDS)
+
+
+def test_wide_textcnn_tells_where_a_text_begins():
+    narrow, wide = (
+        models.TextCNN(20, 3, num_filters=5, wide=wide).eval() for wide in (False, True)
+    )
+    for conv in narrow.convs:
+        mg.nn.init.zeros_(conv.bias)  # so that windows of nothing but padding give 0
+    wide.load_state_dict(narrow.state_dict())
+    front, back = (
+        mg.tensor([row]) for row in ([[0] * 6 + [7, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 7]])
+    )
+    assert wide(mg.tensor([[7]])).shape == (1, 3)  # a text of one word needs no padding
+    inside = wide(front)
+    mg.testing.assert_close(wide(mg.tensor([[7]])), inside)  # it is seen at every place of a filter
+    assert not mg.allclose(narrow(back), inside)  # which the narrow one, at a text's edge, does not
 
 
 def test_textcnn_channels_are_filtered_apart_and_summed():

@@ -13,12 +13,13 @@ from minigrad import nn
 class TextCNN(nn.Module):
     """Embedding -> Conv1d of each width + ReLU -> max over time -> dropout -> Linear.
 
-    ids (B, T) -> logits (B, C). T must be at least the widest filter. The embedding of `padding_idx`
-    is zero and stays zero. Kim's four variants: "rand" without `embeddings`; with pretrained ones
-    (V, D), "static" with freeze=True, "non-static" without it, "multichannel" with
-    multichannel=True: two copies of them, one frozen, every filter applied to both and summed.
-    batch_norm: the maps of every width go through BatchNorm1d before ReLU. embed_dropout: dropout of
-    the word vectors' components.
+    ids (B, T) -> logits (B, C). T must be at least the widest filter, unless `wide`: then K - 1 zeros
+    stand before and behind the text, as in Kim's experiments, so that a filter of width K can tell a
+    text's first and last words from the others. The embedding of `padding_idx` is zero and stays
+    zero. Kim's four variants: "rand" without `embeddings`; with pretrained ones (V, D), "static" with
+    freeze=True, "non-static" without it, "multichannel" with multichannel=True: two copies of them,
+    one frozen, every filter applied to both and summed. batch_norm: the maps of every width go
+    through BatchNorm1d before ReLU. embed_dropout: dropout of the word vectors' components.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TextCNN(nn.Module):
         multichannel: bool = False,
         batch_norm: bool = False,
         embed_dropout: float = 0.0,
+        wide: bool = False,
     ):
         super().__init__()
         if multichannel and (embeddings is None or freeze):
@@ -55,9 +57,11 @@ class TextCNN(nn.Module):
         if multichannel:
             self.static = nn.Embedding.from_pretrained(embeddings.clone(), padding_idx=padding_idx)
         width = self.embedding.embedding_dim
-        self.widest = max(kernel_sizes)
+        self.shortest = 1 if wide else max(kernel_sizes)
         self.embed_dropout = embed_dropout
-        self.convs = nn.ModuleList(nn.Conv1d(width, num_filters, k) for k in kernel_sizes)
+        self.convs = nn.ModuleList(
+            nn.Conv1d(width, num_filters, k, padding=k - 1 if wide else 0) for k in kernel_sizes
+        )
         self.norms = None
         if batch_norm:
             self.norms = nn.ModuleList(nn.BatchNorm1d(num_filters) for _ in kernel_sizes)
@@ -65,10 +69,10 @@ class TextCNN(nn.Module):
         self.fc = nn.Linear(num_filters * len(kernel_sizes), num_classes)
 
     def forward(self, ids):
-        if ids.shape[1] < self.widest:
+        if ids.shape[1] < self.shortest:
             raise ValueError(
                 f"TextCNN: texts of {ids.shape[1]} words are shorter than the widest filter, "
-                f"{self.widest}: pad them, as by pad_ids(rows, min_length={self.widest})"
+                f"{self.shortest}: pad them, as by pad_ids(rows, min_length={self.shortest})"
             )
         x = self.embedding(ids)  # (B, T, D)
         if self.static is not None:
@@ -76,7 +80,7 @@ class TextCNN(nn.Module):
         if self.embed_dropout > 0:
             x = F.dropout(x, self.embed_dropout, self.training)
         x = x.transpose(1, 2)  # (B, D, T)
-        maps = [conv(x) for conv in self.convs]  # each (B, F, T - k + 1)
+        maps = [conv(x) for conv in self.convs]  # each (B, F, T - K + 1); wide: (B, F, T + K - 1)
         if self.norms is not None:
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
         pooled = [F.relu(m).max(dim=2).values for m in maps]  # each (B, F)

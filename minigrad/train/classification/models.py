@@ -26,7 +26,7 @@ def _textcnn(s, rows, classes, vectors, multichannel=False):
     return TextCNN(
         rows, classes, s.embed_dim, s.num_filters, tuple(s.kernel_sizes), s.dropout,
         embeddings=vectors, freeze=s.static, multichannel=multichannel, batch_norm=s.batch_norm,
-        embed_dropout=s.embed_dropout,
+        embed_dropout=s.embed_dropout, wide=s.wide,
     )  # fmt: skip
 
 
