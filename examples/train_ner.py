@@ -14,7 +14,7 @@ from seqeval.metrics import classification_report
 from minigrad.text.conll import conll2003, iob1_to_iob2, read_columns
 from minigrad.train import Tagger, TaggerSettings, train_tagger
 from minigrad.train.plots import plot_scores
-from minigrad.train.tagging.training import TagProgress
+from minigrad.train.progress import TagProgress
 
 SENTENCE = "The European Commission said on Thursday it disagreed with Peter Blackburn in Bonn ."
 

@@ -18,7 +18,7 @@ from minigrad.train import (
     train_tagger,
 )
 from minigrad.train.plots import plot_confusion, plot_scores
-from minigrad.train.tagging.training import TagProgress
+from minigrad.train.progress import TagProgress
 
 SENTENCE = "Time flies like an arrow , but fruit flies like a banana ."
 

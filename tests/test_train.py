@@ -7,6 +7,8 @@ import minigrad as mg
 from minigrad.models import TextCNN
 from minigrad.train import EarlyStopping, TextClassifier, classification_report, confusion_matrix
 from minigrad.train.classification.classifier import Settings, train_text_classifier
+from minigrad.train.history import Epoch
+from minigrad.train.loop import Loop
 
 GOOD, BAD = "warm funny fine moving clever".split(), "dull long cold silly stale".split()
 LABELS = ["negative", "positive"]
@@ -55,6 +57,64 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
         assert ours.train_loss == theirs.train_loss and ours.valid_loss == theirs.valid_loss
     first, second = (r.classifier.model.state_dict() for r in (whole, rest))
     assert all(mg.equal(first[k], second[k]) for k in first)
+
+
+class Halving(Loop):
+    """An epoch takes half of the weight away; the validation figure is given."""
+
+    def fit(self, figures):
+        return self.run(len(figures), lambda number: self._epoch(number, figures[number - 1]))
+
+    def _epoch(self, number, figure):
+        with mg.no_grad():
+            self.model.weight.mul_(0.5)
+        return self.epoch_done(Epoch(number, 1.0, 0.5, 1.0, figure, 0.1, 0.0), figure)
+
+
+def halving(size=1, **options):
+    model = mg.nn.Linear(size, 1, bias=False)
+    with mg.no_grad():
+        model.weight.fill_(1)
+    return Halving(model, mg.optim.SGD(model.parameters(), 0.1, momentum=0.9), **options)
+
+
+def test_loop_keeps_the_best_weights_and_stops_early(tmp_path):
+    seen = []
+    loop = halving(stopping=EarlyStopping(2), folder=tmp_path / "new" / "folder")
+    loop.run(9, lambda n: loop._epoch(n, [1.0, 3.0, 2.0, 2.0, 9.0][n - 1]), seen.append)
+    assert [epoch.number for epoch in seen] == [1, 2, 3, 4]  # the fifth is never reached
+    assert loop.model.weight.item() == 0.25  # of the second epoch
+    assert (tmp_path / "new" / "folder" / "last.safetensors").is_file()
+
+
+def test_loop_without_patience_never_stops():
+    loop = halving()
+    loop.fit([5.0] + [1.0] * 50)
+    assert len(loop.history.epochs) == 51 and loop.model.weight.item() == 0.5
+
+
+def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
+    class Another(Halving):
+        pass
+
+    path = tmp_path / "last.safetensors"
+    halving(folder=tmp_path).fit([1.0])
+    another = halving(2)
+    other_kind = Another(another.model, another.optimizer)
+    with pytest.raises(ValueError, match="another kind of run"):
+        other_kind.resume(path)
+    loop, grown = halving(2), halving()
+    loop.fit([1.0, 2.0])
+    grown.optimizer.add_param_group({"params": [mg.nn.Parameter(mg.ones(1))]})
+    mg.manual_seed(7)
+    with pytest.raises(RuntimeError, match="weight"):
+        loop.resume(path)  # whose model has another shape
+    with pytest.raises(ValueError, match="parameter group"):
+        grown.resume(path)  # whose model fits, but not the optimizer
+    assert loop.model.weight.tolist() == [[0.25, 0.25]] and len(loop.history.epochs) == 2
+    assert grown.model.weight.item() == 1 and grown.history.epochs == []
+    stream = mg.Generator().manual_seed(7)
+    assert mg.equal(mg.rand(3), mg.rand(3, generator=stream))
 
 
 def test_early_stopping():

@@ -17,9 +17,10 @@ from minigrad.text.conll import spans
 from minigrad.text.vectors.words import WordVectors
 from minigrad.text.vocab import Vocab
 from minigrad.train.plots import plot_scores
+from minigrad.train.progress import TagProgress
 from minigrad.train.tagging.batches import TagBatches, WordEncoder, capitals
 from minigrad.train.tagging.tagger import Tagger, TaggerSettings, accuracy, entity_scores, score
-from minigrad.train.tagging.training import TagProgress, new_tagger, singletons, train_tagger
+from minigrad.train.tagging.training import new_tagger, singletons, train_tagger
 
 SMALL = {"embed_dim": 8, "hidden_size": 12, "char_dim": 6, "char_features": 8, "dropout": 0.2}
 

@@ -1,7 +1,6 @@
 """Recurrent language models: words of the Penn Treebank, characters of Shakespeare."""
 
 import math
-import time
 from dataclasses import asdict
 
 from minigrad.text.language import load_corpus
@@ -11,6 +10,7 @@ from minigrad.train.language_model import (
     train_language_model,
     zaremba,
 )
+from minigrad.train.progress import LanguageProgress
 
 from .experiments import experiment
 
@@ -19,33 +19,10 @@ def _changeable(settings: LanguageModelSettings) -> dict:
     return {name: value for name, value in asdict(settings).items() if name != "seed"}
 
 
-class _Lines:
-    """The run's progress as lines: an epoch each, and a few within it."""
-
-    def __init__(self):
-        self.begin = time.perf_counter()
-
-    def step_done(self, epoch, step, steps, loss):
-        if step % max(1, steps // 4) == 0:
-            minutes = (time.perf_counter() - self.begin) / 60
-            print(
-                f"  epoch {epoch}, step {step} of {steps}: perplexity {math.exp(loss):.1f}, "
-                f"{minutes:.1f} min",
-                flush=True,
-            )
-
-    def epoch_done(self, epoch, best):
-        print(
-            f"epoch {epoch.number}: loss {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f} "
-            f"(perplexity {epoch.valid_perplexity:.2f}), learning rate {epoch.learning_rate:.4g}, "
-            f"{epoch.seconds:.0f} s, {epoch.tokens_per_second:,.0f} tokens/s",
-            flush=True,
-        )
-
-
 def _trained(name: str, settings: dict, seed: int):
     chosen = LanguageModelSettings(**settings, seed=seed)
-    return train_language_model(load_corpus(name), chosen, progress=_Lines())
+    with LanguageProgress(tokens_per_step=chosen.columns * chosen.steps) as progress:
+        return train_language_model(load_corpus(name), chosen, progress=progress)
 
 
 @experiment(

@@ -1,32 +1,19 @@
 """Taggers: named entities of CoNLL-2003, parts of speech of the English Web Treebank."""
 
 from minigrad.text import conll
+from minigrad.train.progress import TagProgress
 from minigrad.train.tagging.tagger import TaggerSettings
 from minigrad.train.tagging.training import train_tagger
 
 from .experiments import experiment
 
 
-class _Lines:
-    """Prints a line for every epoch."""
-
-    def step_done(self, epoch, step, steps, loss):
-        pass
-
-    def epoch_done(self, epoch, best):
-        print(
-            f"  epoch {epoch.number}: loss {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f}, "
-            f"accuracy {epoch.valid_accuracy:.2%}, score {epoch.valid_score:.2%}, "
-            f"{epoch.seconds:.0f} s{', best' if best else ''}",
-            flush=True,
-        )
-
-
 def _run(data, settings, seed, vectors=None):
     chosen = TaggerSettings(**settings, entities=data.entities, seed=seed)
-    result = train_tagger(
-        data.train, data.valid, data.test, chosen, vectors=vectors, progress=_Lines()
-    )
+    with TagProgress() as progress:
+        result = train_tagger(
+            data.train, data.valid, data.test, chosen, vectors=vectors, progress=progress
+        )
     best = result.trainer.history.best
     figures = {k: round(100 * v, 2) for k, v in result.figures.items() if k != "score"}
     figures |= {"validation": round(100 * best.valid_score, 2), "epoch": best.number}

@@ -10,6 +10,7 @@ import time
 
 from minigrad.text.datasets import cache_folder
 from minigrad.text.translation import multi30k
+from minigrad.train.progress import Progress
 from minigrad.train.translation.training import train_seq2seq
 from minigrad.train.translation.translator import Seq2SeqSettings, bleu
 
@@ -45,21 +46,6 @@ NOTE = (
 )
 
 
-class Lines:
-    """Prints a line an epoch."""
-
-    def step_done(self, epoch, step, steps, loss):
-        if step in (50, steps // 2):
-            print(f"  epoch {epoch}, step {step} of {steps}: loss {loss:.3f}", flush=True)
-
-    def epoch_done(self, epoch, best):
-        print(
-            f"  epoch {epoch.number}: train {epoch.train_loss:.3f}, valid {epoch.valid_loss:.3f} "
-            f"(perplexity {math.exp(epoch.valid_loss):.2f}), {epoch.seconds:.0f} s",
-            flush=True,
-        )
-
-
 def _sacrebleu_13a(translator, translations, pairs) -> float:
     """BLEU of joined, lower-case sentences against the raw reference, sacrebleu's own words."""
     import sacrebleu
@@ -76,9 +62,9 @@ def _run(name, settings, seed):
     own = dict(settings)
     beam, alpha, sentences = own.pop("beam"), own.pop("alpha"), own.pop("sentences")
     corpus = multi30k("de", "en")
-    result = train_seq2seq(
-        corpus.train[:sentences], corpus.valid, Seq2SeqSettings(**own, seed=seed), progress=Lines()
-    )
+    chosen = Seq2SeqSettings(**own, seed=seed)
+    with Progress() as progress:
+        result = train_seq2seq(corpus.train[:sentences], corpus.valid, chosen, progress=progress)
     translator, history = result.translator, result.trainer.history
     translator.save(cache_folder() / "papers" / name)
     words = [translator.tokenize(source) for source, _ in corpus.test]

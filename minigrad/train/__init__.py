@@ -6,9 +6,10 @@ from .history import History
 from .language_model import LanguageModel, LanguageModelSettings, train_language_model
 from .recipe import Recipe
 from .report import classification_report, confusion_matrix
+from .stopping import EarlyStopping
 from .tagging.training import train_tagger
 from .tagging.tagger import Tagger, TaggerSettings
-from .trainer import EarlyStopping, Trainer, evaluate
+from .trainer import Trainer, evaluate
 
 __all__ = [
     "EarlyStopping",

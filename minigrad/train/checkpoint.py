@@ -51,13 +51,15 @@ def save_checkpoint(path, **parts) -> None:
 
 
 def load_checkpoint(path, restore_rng: bool = True) -> dict:
-    """The parts that `save_checkpoint` wrote; the random stream goes on where it was, if asked for."""
+    """The parts that `save_checkpoint` wrote; the random stream goes on where it was.
+
+    Without restore_rng the stream is left as it is, and its saved state is among the parts: "rng".
+    """
     tensors, metadata = load_safetensors(path, with_metadata=True)
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of a training run (no {FORMAT} mark)")
     plan = json.loads(metadata["plan"])
     parts = {name: _restore(value, tensors) for name, value in plan.items()}
-    state = parts.pop("rng")
     if restore_rng:
-        set_rng_state(state)
+        set_rng_state(parts.pop("rng"))
     return parts

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 from ..files import atomic
 
@@ -21,9 +22,11 @@ class Epoch:
 
 @dataclass
 class History:
-    """All epochs of a run."""
+    """All epochs of a run; a subclass has epochs with other figures, and its own best one."""
 
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: list = field(default_factory=list)
+
+    epoch_type: ClassVar[type] = Epoch
 
     def append(self, epoch: Epoch) -> None:
         """Add an epoch."""
@@ -41,7 +44,7 @@ class History:
     @classmethod
     def from_state_dict(cls, epochs: list[dict]) -> "History":
         """The history that `state_dict` described."""
-        return cls([Epoch(**epoch) for epoch in epochs])
+        return cls([cls.epoch_type(**epoch) for epoch in epochs])
 
     def save(self, path) -> None:
         """Write the history as JSON."""

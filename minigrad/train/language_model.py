@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from ..engine import no_grad
@@ -22,7 +22,9 @@ from ..random import manual_seed
 from ..serialization import load_safetensors, save_safetensors
 from ..text.language import EOS, Corpus, Windows, batchify, ids_of, tokens_of
 from ..text.vocab import Vocab
-from .checkpoint import load_checkpoint, save_checkpoint
+from .history import History
+from .loop import Loop
+from .stopping import EarlyStopping
 
 OPTIMIZERS: dict[str, Callable] = {"sgd": SGD, "adam": Adam}
 
@@ -104,30 +106,15 @@ class LanguageEpoch:
         return math.exp(self.valid_loss)
 
 
-@dataclass
-class LanguageHistory:
+class LanguageHistory(History):
     """All epochs of a run."""
 
-    epochs: list[LanguageEpoch] = field(default_factory=list)
+    epoch_type = LanguageEpoch
 
     @property
     def best(self) -> LanguageEpoch | None:
         """The epoch with the lowest validation loss."""
         return min(self.epochs, key=lambda epoch: epoch.valid_loss, default=None)
-
-    def state_dict(self) -> list[dict]:
-        """The epochs as plain dictionaries."""
-        return [asdict(epoch) for epoch in self.epochs]
-
-    @classmethod
-    def from_state_dict(cls, epochs: list[dict]) -> "LanguageHistory":
-        """The history that `state_dict` described."""
-        return cls([LanguageEpoch(**epoch) for epoch in epochs])
-
-    def save(self, path) -> None:
-        """Write the history as JSON."""
-        with atomic(path, "w") as file:
-            json.dump(self.state_dict(), file, indent=1)
 
 
 def window_loss(model, inputs, targets, state):
@@ -247,27 +234,23 @@ class LanguageModel:
         return found
 
 
-class LanguageModelTrainer:
+class LanguageModelTrainer(Loop):
     """Trains a RecurrentLM on columns of text and keeps the weights of the best epoch.
 
-    folder: where `last.safetensors` goes after each epoch; a run continued from it gives the same
-    numbers as one that was never interrupted. progress: is told of every step and epoch.
+    folder, progress: as for every Loop.
     """
+
+    history_type = LanguageHistory
 
     def __init__(self, model, settings: LanguageModelSettings, folder=None, progress=None):
         if settings.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"there is no optimizer {settings.optimizer!r}; there are: {', '.join(OPTIMIZERS)}"
             )
-        self.model = model
+        optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), lr=settings.learning_rate)
+        stopping = EarlyStopping(patience=None, mode="min")
+        super().__init__(model, optimizer, stopping, folder, progress)
         self.settings = settings
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            model.parameters(), lr=settings.learning_rate
-        )
-        self.folder = None if folder is None else Path(folder)
-        self.progress = progress
-        self.history = LanguageHistory()
-        self.best_weights: dict | None = None
 
     def fit(self, train, valid, after_epoch: Callable | None = None) -> LanguageHistory:
         """Train on ids (N,) up to `settings.epochs` in all; the model ends with its best weights.
@@ -277,21 +260,13 @@ class LanguageModelTrainer:
         settings = self.settings
         windows = Windows(batchify(train, settings.columns), settings.steps)
         batchify(valid, settings.eval_columns)  # a text that is too short is told before the epoch
-        while len(self.history.epochs) < settings.epochs:
-            epoch = self._epoch(len(self.history.epochs) + 1, windows, valid)
-            if self.folder is not None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self.save(self.folder / "last.safetensors")
-            if after_epoch is not None:
-                after_epoch(epoch)
-        if self.best_weights is not None:
-            self.model.load_state_dict(self.best_weights)
-        return self.history
+        return self.run(
+            settings.epochs, lambda number: self._epoch(number, windows, valid), after_epoch
+        )
 
     def _epoch(self, number, windows, valid):
         rate = self.settings.rate(number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(rate)
         begin = time.perf_counter()
         loss = self._train(number, windows)
         trained = time.perf_counter() - begin
@@ -300,13 +275,7 @@ class LanguageModelTrainer:
         epoch = LanguageEpoch(
             number, loss, valid_loss, rate, time.perf_counter() - begin, count / trained
         )
-        self.history.epochs.append(epoch)
-        best = self.history.best is epoch
-        if best:
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
-        if self.progress is not None:
-            self.progress.epoch_done(epoch, best)
-        return epoch
+        return self.epoch_done(epoch, valid_loss)
 
     def _train(self, number, windows):
         self.model.train()
@@ -333,37 +302,20 @@ class LanguageModelTrainer:
         self.optimizer.step()
         return loss.item(), state
 
-    # -- checkpoints -----------------------------------------------------------------------------
+    def state(self) -> dict:
+        """All that changes while training, but for the random stream, and the settings."""
+        return super().state() | {"settings": asdict(self.settings)}
 
-    def save(self, path) -> None:
-        """Write everything that `resume` needs."""
-        save_checkpoint(
-            path,
-            settings=asdict(self.settings),
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            history=self.history.state_dict(),
-            best=self.best_weights,
-        )
+    def check(self, parts: dict, path) -> None:
+        """ValueError for the checkpoint of another kind of run, or of one with other settings.
 
-    def resume(self, path) -> None:
-        """Go on from a checkpoint, the random stream included.
-
-        Raises ValueError where it was written by another kind of run, or with other settings; the
-        number of epochs alone may differ.
+        The number of epochs alone may differ.
         """
-        parts = load_checkpoint(path, restore_rng=False)
-        if not {"settings", "model", "optimizer", "history", "best"} <= parts.keys():
-            raise ValueError(f"{path} is the checkpoint of another kind of run")
+        super().check(parts, path)
         for name in (f.name for f in fields(self.settings) if f.name != "epochs"):
             before, now = parts["settings"].get(name), getattr(self.settings, name)
             if before != now:
                 raise ValueError(f"{path} was trained with {name} {before}, not {now}")
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
-        self.history = LanguageHistory.from_state_dict(parts["history"])
-        self.best_weights = parts["best"]
-        load_checkpoint(path)  # the random stream, once all else has proved right
 
 
 @dataclass

@@ -1,56 +1,18 @@
-"""The training loop: epochs over batches, validation, early stopping, schedules, checkpoints."""
+"""The training loop of classifiers: clipping, schedules, averages, frozen embeddings."""
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from ..engine import no_grad
 from ..nn import functional as F
 from ..nn.utils import clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from .averaging import Average
-from .checkpoint import load_checkpoint, save_checkpoint
 from .history import Epoch, History
+from .loop import Loop
 from .schedule import Schedule
+from .stopping import EarlyStopping
 from .unfreeze import Unfreeze
-
-
-class EarlyStopping:
-    """Says when to stop: after `patience` epochs without a better validation figure.
-
-    better: at least min_delta above ("max") or below ("min") the best one so far.
-    """
-
-    def __init__(self, patience: int = 3, mode: str = "max", min_delta: float = 0.0):
-        if mode not in ("min", "max"):
-            raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', not {mode!r}")
-        self.patience = patience
-        self.sign = 1 if mode == "max" else -1
-        self.min_delta = min_delta
-        self.best: float | None = None
-        self.waited = 0
-
-    def step(self, value: float) -> bool:
-        """Note an epoch's figure; True if it is the best so far."""
-        if self.best is None or self.sign * (value - self.best) > self.min_delta:
-            self.best = value
-            self.waited = 0
-            return True
-        self.waited += 1
-        return False
-
-    @property
-    def should_stop(self) -> bool:
-        """True once patience has run out."""
-        return self.waited >= self.patience
-
-    def state_dict(self) -> dict:
-        """Best figure and epochs waited."""
-        return {"best": self.best, "waited": self.waited}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from a saved state."""
-        self.best, self.waited = state["best"], state["waited"]
 
 
 def apply(model, inputs):
@@ -92,7 +54,7 @@ def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     return total / count, right / count, predicted, truth
 
 
-class Trainer:
+class Trainer(Loop):
     """Trains a classifier on (inputs, labels) batches and keeps the weights of the best epoch.
 
     scheduler: a Schedule, which changes the rate after every update, or one of
@@ -101,8 +63,7 @@ class Trainer:
     update (Kim's norm constraint, say). average: the averaged weights are measured and kept in place
     of the last ones. unfreeze: embeddings that wait. keep_best: end with the best epoch's weights,
     rather than the last. valid_loss_fn: where validation's loss is another than training's.
-    folder: where `last.safetensors` goes after each epoch; a run continued from it gives the same
-    numbers as one that was never interrupted.
+    folder, progress: as for every Loop.
     """
 
     def __init__(
@@ -126,8 +87,7 @@ class Trainer:
     ):
         if accumulate < 1:
             raise ValueError(f"Trainer: accumulate must be at least 1, not {accumulate}")
-        self.model = model
-        self.optimizer = optimizer
+        super().__init__(model, optimizer, early_stopping, folder, progress)
         self.loss_fn = loss_fn
         self.valid_loss_fn = valid_loss_fn or loss_fn
         self.scheduler = scheduler
@@ -136,13 +96,8 @@ class Trainer:
         self.accumulate = accumulate
         self.average = average
         self.unfreeze = unfreeze
-        self.stopping = early_stopping or EarlyStopping(patience=10**9)
         self.after_step = after_step
-        self.folder = None if folder is None else Path(folder)
-        self.progress = progress
         self.keep_best = keep_best
-        self.history = History()
-        self.best_weights: dict | None = None
 
     @classmethod
     def from_recipe(cls, recipe, model, batches: int, counts=None, **options) -> "Trainer":
@@ -160,7 +115,7 @@ class Trainer:
             loss,
             recipe.make_schedule(optimizer, batches),
             recipe.clip_norm,
-            None if recipe.patience is None else EarlyStopping(recipe.patience),
+            EarlyStopping(recipe.patience),
             max_value=recipe.clip_value,
             accumulate=recipe.accumulate,
             average=recipe.make_average(model),
@@ -177,15 +132,14 @@ class Trainer:
 
     def fit(self, train_batches, valid_batches, epochs: int) -> History:
         """Train up to `epochs` epochs in all; the model ends with the weights of the best one."""
-        while len(self.history.epochs) < epochs and not self.stopping.should_stop:
-            self._epoch(len(self.history.epochs) + 1, train_batches, valid_batches)
-            if self.folder is not None:
-                self.save(self.folder / "last.safetensors")
-        if self.keep_best and self.best_weights is not None:
-            self.model.load_state_dict(self.best_weights)
+        return self.run(epochs, lambda number: self._epoch(number, train_batches, valid_batches))
+
+    def finish(self) -> None:
+        """Give the model its best weights, or, without keep_best, the last ones or their average."""
+        if self.keep_best:
+            super().finish()
         elif self.measured is not self.model:
             self.model.load_state_dict(self.measured.state_dict())
-        return self.history
 
     def _epoch(self, number, train_batches, valid_batches):
         begin = time.perf_counter()
@@ -202,18 +156,13 @@ class Trainer:
             number, loss, accuracy, valid_loss, valid_accuracy, float(rate),
             time.perf_counter() - begin,
         )  # fmt: skip
-        self.history.append(epoch)
-        best = self.stopping.step(valid_accuracy if self.stopping.sign > 0 else valid_loss)
-        if best:
-            self.best_weights = {k: v.clone() for k, v in self.measured.state_dict().items()}
         if isinstance(self.scheduler, Schedule):
             self.scheduler.epoch_done(valid_loss)
         elif isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(valid_loss)
         elif self.scheduler is not None:
             self.scheduler.step()
-        if self.progress is not None:
-            self.progress.epoch_done(epoch, best)
+        return self.epoch_done(epoch, valid_accuracy if self.stopping.sign > 0 else valid_loss)
 
     def _train(self, number, batches):
         self.model.train()
@@ -252,35 +201,26 @@ class Trainer:
         if self.average is not None:
             self.average.update_done()
 
-    # -- checkpoints -----------------------------------------------------------------------------
+    def state(self) -> dict:
+        """All that changes while training, but for the random stream."""
+        return super().state() | {
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
 
-    def save(self, path) -> None:
-        """Write everything that `resume` needs."""
-        save_checkpoint(
-            path,
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            scheduler=None if self.scheduler is None else self.scheduler.state_dict(),
-            average=None if self.average is None else self.average.state_dict(),
-            stopping=self.stopping.state_dict(),
-            history=self.history.state_dict(),
-            best=self.best_weights,
-        )
-
-    def resume(self, path) -> None:
-        """Go on from a checkpoint, the random stream included."""
-        parts = load_checkpoint(path)
+    def check(self, parts: dict, path) -> None:
+        """ValueError for the checkpoint of another kind of run, or of one with(out) an average."""
+        super().check(parts, path)
         if (self.average is None) != (parts.get("average") is None):
             there, here = ("no", "an") if self.average is not None else ("an", "no")
             raise ValueError(
                 f"{path} is of a run with {there} average of weights; this one has {here} average"
             )
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
+
+    def load_state(self, parts: dict) -> None:
+        """Go on from a `state`."""
+        super().load_state(parts)
         if self.scheduler is not None:
             self.scheduler.load_state_dict(parts["scheduler"])
         if self.average is not None:
             self.average.load_state_dict(parts["average"])
-        self.stopping.load_state_dict(parts["stopping"])
-        self.history = History.from_state_dict(parts["history"])
-        self.best_weights = parts["best"]

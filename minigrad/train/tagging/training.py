@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy
 
@@ -14,10 +13,9 @@ from ...optim import SGD, Adam
 from ...random import manual_seed
 from ...text.conll import Sentence, iob2_to_iobes
 from ...text.vocab import build_vocab_from_iterator
-from ..checkpoint import load_checkpoint, save_checkpoint
 from ..history import History
-from ..progress import Progress
-from ..trainer import EarlyStopping
+from ..loop import Loop
+from ..stopping import EarlyStopping
 from .batches import TagBatches, WordEncoder, checked
 from .tagger import Tagger, TaggerSettings, score
 
@@ -40,41 +38,21 @@ class TagEpoch:
 class TagHistory(History):
     """All epochs of a tagger's training."""
 
+    epoch_type = TagEpoch
+
     @property
     def best(self) -> TagEpoch | None:
         """The first epoch with the highest score."""
         return max(self.epochs, key=lambda e: e.valid_score, default=None)
 
-    @classmethod
-    def from_state_dict(cls, epochs: list[dict]) -> "TagHistory":
-        """The history that `state_dict` described."""
-        return cls([TagEpoch(**epoch) for epoch in epochs])
 
-
-class TagProgress(Progress):
-    """A bar for the running epoch, a row with the score for every finished one."""
-
-    def epoch_done(self, epoch, best):
-        """Print the row of an epoch, marked where it is the best so far."""
-        if self.lines == 0:
-            self.bar.console.print(
-                "[bold]epoch  train loss  valid loss  valid acc  valid score      lr  seconds[/]"
-            )
-        self.lines += 1
-        mark = " [green]best[/]" if best else ""
-        self.bar.console.print(
-            f"{epoch.number:5d}  {epoch.train_loss:10.4f}  {epoch.valid_loss:10.4f} "
-            f" {epoch.valid_accuracy:9.2%}  {epoch.valid_score:11.2%}  {epoch.learning_rate:6.0e}"
-            f"  {epoch.seconds:7.1f}{mark}"
-        )
-
-
-class TagTrainer:
+class TagTrainer(Loop):
     """Trains a Tagger and keeps the weights of the epoch with the best validation score.
 
-    folder: where `last.safetensors` goes after each epoch; a run that goes on from it gives the same
-    numbers as one that was never interrupted.
+    folder, progress: as for every Loop.
     """
+
+    history_type = TagHistory
 
     def __init__(self, tagger: Tagger, folder=None, progress=None):
         settings = tagger.settings
@@ -83,15 +61,11 @@ class TagTrainer:
                 f"there is no optimizer {settings.optimizer!r} for taggers; there are: "
                 f"{', '.join(OPTIMIZERS)}"
             )
+        parameters = [p for p in tagger.model.parameters() if p.requires_grad]
+        optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.learning_rate)
+        stopping = EarlyStopping(settings.patience)
+        super().__init__(tagger.model, optimizer, stopping, folder, progress)
         self.tagger = tagger
-        self.model = tagger.model
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = OPTIMIZERS[settings.optimizer](parameters, lr=settings.learning_rate)
-        self.stopping = EarlyStopping(settings.patience)
-        self.folder = None if folder is None else Path(folder)
-        self.progress = progress
-        self.history = TagHistory()
-        self.best_weights: dict | None = None
 
     def fit(self, batches: TagBatches, valid: TagBatches, truth: Sequence[Sequence[str]]):
         """Train until the settings' epochs are done or patience has run out; the best weights stay.
@@ -99,22 +73,16 @@ class TagTrainer:
         truth: the tags of the validation sentences. Returns the history.
         """
         batches.sampler.epoch = len(self.history.epochs)
-        while len(self.history.epochs) < self.tagger.settings.epochs:
-            if self.stopping.should_stop:
-                break
-            self._epoch(len(self.history.epochs) + 1, batches, valid, truth)
-            if self.folder is not None:
-                self.save(self.folder / "last.safetensors")
-        if self.best_weights is not None:
-            self.model.load_state_dict(self.best_weights)
-        return self.history
+        return self.run(
+            self.tagger.settings.epochs,
+            lambda number: self._epoch(number, batches, valid, truth),
+        )
 
     def _epoch(self, number, batches, valid, truth):
         begin = time.perf_counter()
         settings = self.tagger.settings
         rate = settings.learning_rate / (1 + settings.decay * (number - 1))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(rate)
         loss = self._train(number, batches)
         found, valid_loss = self.tagger.evaluate(valid)
         figures = score(truth, found, settings.entities)
@@ -122,12 +90,7 @@ class TagTrainer:
             number, loss, valid_loss, figures["accuracy"], figures["score"], rate,
             time.perf_counter() - begin,
         )  # fmt: skip
-        self.history.append(epoch)
-        best = self.stopping.step(epoch.valid_score)
-        if best:
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
-        if self.progress is not None:
-            self.progress.epoch_done(epoch, best)
+        return self.epoch_done(epoch, epoch.valid_score)
 
     def _train(self, number, batches):
         self.model.train()
@@ -145,28 +108,6 @@ class TagTrainer:
             if self.progress is not None:
                 self.progress.step_done(number, step, len(batches), total / count)
         return total / count
-
-    # -- checkpoints -----------------------------------------------------------------------------
-
-    def save(self, path) -> None:
-        """Write everything that `resume` needs."""
-        save_checkpoint(
-            path,
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            stopping=self.stopping.state_dict(),
-            history=self.history.state_dict(),
-            best=self.best_weights,
-        )
-
-    def resume(self, path) -> None:
-        """Go on from a checkpoint, the random stream included."""
-        parts = load_checkpoint(path)
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
-        self.stopping.load_state_dict(parts["stopping"])
-        self.history = TagHistory.from_state_dict(parts["history"])
-        self.best_weights = parts["best"]
 
 
 @dataclass

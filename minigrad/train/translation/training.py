@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...engine import no_grad
 from ...nn import functional as F
@@ -12,9 +11,9 @@ from ...optim import Adam
 from ...random import manual_seed
 from ...text.tokenize import get_tokenizer
 from ...text.translation import PAD, build_vocab, pair_batches
-from ..checkpoint import load_checkpoint, save_checkpoint
 from ..history import Epoch, History
-from ..trainer import EarlyStopping
+from ..loop import Loop
+from ..stopping import EarlyStopping
 from .translator import Seq2SeqSettings, Translator
 
 
@@ -52,11 +51,11 @@ def evaluate_words(model, batches) -> tuple[float, float]:
     return total / count, right / count
 
 
-class Seq2SeqTrainer:
+class Seq2SeqTrainer(Loop):
     """Trains `model(source, inputs) -> logits` on ((source, inputs), next words) batches.
 
     Keeps the weights of the best epoch: that of the lowest validation loss, or, where bleu_of is
-    given, that of the highest `bleu_of(model)`. The rest as in Trainer.
+    given, that of the highest `bleu_of(model)`. The rest as in every Loop.
     """
 
     def __init__(
@@ -68,46 +67,28 @@ class Seq2SeqTrainer:
         folder=None,
         progress=None,
     ):
-        self.model = model
-        self.optimizer = optimizer
+        stopping = EarlyStopping(settings.patience, "min" if bleu_of is None else "max")
+        super().__init__(model, optimizer, stopping, folder, progress)
         self.settings = settings
         self.bleu_of = bleu_of
-        self.stopping = EarlyStopping(settings.patience, "min" if bleu_of is None else "max")
-        self.folder = None if folder is None else Path(folder)
-        self.progress = progress
-        self.history = History()
         self.bleu: list[float] = []  # of each epoch, with bleu_of
-        self.best_weights: dict | None = None
 
     def fit(self, train_batches, valid_batches, epochs: int) -> History:
         """Train up to `epochs` epochs in all; the model ends with the weights of the best one."""
-        while len(self.history.epochs) < epochs and not self.stopping.should_stop:
-            self._epoch(len(self.history.epochs) + 1, train_batches, valid_batches)
-            if self.folder is not None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self.save(self.folder / "last.safetensors")
-        if self.best_weights is not None:
-            self.model.load_state_dict(self.best_weights)
-        return self.history
+        return self.run(epochs, lambda number: self._epoch(number, train_batches, valid_batches))
 
     def _epoch(self, number, train_batches, valid_batches):
         begin = time.perf_counter()
         late = max(0, number - (self.settings.decay_after or number))
         rate = self.settings.learning_rate * 0.5**late
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(rate)
         loss, accuracy = self._train(number, train_batches)
         valid_loss, valid_accuracy = evaluate_words(self.model, valid_batches)
         if self.bleu_of is not None:
             self.bleu.append(self.bleu_of(self.model))
         seconds = time.perf_counter() - begin
         epoch = Epoch(number, loss, accuracy, valid_loss, valid_accuracy, rate, seconds)
-        self.history.append(epoch)
-        best = self.stopping.step(valid_loss if self.bleu_of is None else self.bleu[-1])
-        if best:
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
-        if self.progress is not None:
-            self.progress.epoch_done(epoch, best)
+        return self.epoch_done(epoch, valid_loss if self.bleu_of is None else self.bleu[-1])
 
     def _train(self, number, batches):
         self.model.train()
@@ -134,27 +115,14 @@ class Seq2SeqTrainer:
             raise ValueError("Seq2SeqTrainer.fit: the training set is empty")
         return total / count, right / count
 
-    def save(self, path) -> None:
-        """Write everything that `resume` needs."""
-        save_checkpoint(
-            path,
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            stopping=self.stopping.state_dict(),
-            history=self.history.state_dict(),
-            bleu=self.bleu,
-            best=self.best_weights,
-        )
+    def state(self) -> dict:
+        """All that changes while training, but for the random stream."""
+        return super().state() | {"bleu": self.bleu}
 
-    def resume(self, path) -> None:
-        """Go on from a checkpoint, the random stream included."""
-        parts = load_checkpoint(path)
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
-        self.stopping.load_state_dict(parts["stopping"])
-        self.history = History.from_state_dict(parts["history"])
-        self.bleu = parts["bleu"]
-        self.best_weights = parts["best"]
+    def load_state(self, parts: dict) -> None:
+        """Go on from a `state`."""
+        super().load_state(parts)
+        self.bleu = list(parts["bleu"])
 
 
 @dataclass
