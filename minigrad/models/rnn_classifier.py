@@ -12,6 +12,8 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
+from .embedding import word_embedding
+
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POOLINGS = ("last", "max", "mean", "kmax", "attention")
 
@@ -50,15 +52,7 @@ class RNNClassifier(nn.Module):
             )
         if k < 1:
             raise ValueError(f"RNNClassifier: k must be at least 1, not {k}")
-        if embeddings is None:
-            self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=padding_idx)
-            with torch.no_grad():
-                self.embedding.weight.uniform_(-0.25, 0.25)
-                self.embedding.weight[padding_idx] = 0
-        else:
-            self.embedding = nn.Embedding.from_pretrained(
-                embeddings, freeze=freeze, padding_idx=padding_idx
-            )
+        self.embedding = word_embedding(vocab_size, embed_dim, padding_idx, embeddings, freeze)
         self.rnn = CELLS[cell](
             self.embedding.embedding_dim,
             hidden_size,

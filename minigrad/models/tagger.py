@@ -12,6 +12,7 @@ import minigrad.nn.functional as F
 from minigrad import nn
 
 from .crf import CRF
+from .embedding import word_embedding
 
 
 def inside(lengths, steps: int):
@@ -36,10 +37,7 @@ class CharCNN(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"CharCNN: kernel_size must be odd, not {kernel_size}")
-        self.embedding = nn.Embedding(num_chars, embed_dim, padding_idx=0)
-        with torch.no_grad():  # Ma & Hovy: U(-sqrt(3/d), sqrt(3/d))
-            self.embedding.weight.uniform_(-((3 / embed_dim) ** 0.5), (3 / embed_dim) ** 0.5)
-            self.embedding.weight[0] = 0
+        self.embedding = word_embedding(num_chars, embed_dim, bound=(3 / embed_dim) ** 0.5)
         self.dropout = nn.Dropout(dropout)
         self.conv = nn.Conv1d(embed_dim, num_filters, kernel_size, padding=kernel_size // 2)
         self.out_features = num_filters
@@ -101,13 +99,10 @@ class BiLSTMTagger(nn.Module):
         freeze: bool = False,
     ):
         super().__init__()
-        if embeddings is None:
-            self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
-            with torch.no_grad():  # Ma & Hovy: U(-sqrt(3/d), sqrt(3/d))
-                self.embedding.weight.uniform_(-((3 / embed_dim) ** 0.5), (3 / embed_dim) ** 0.5)
-                self.embedding.weight[0] = 0
-        else:
-            self.embedding = nn.Embedding.from_pretrained(embeddings, freeze, padding_idx=0)
+        bound = (3 / embed_dim) ** 0.5  # of Ma & Hovy
+        self.embedding = word_embedding(
+            vocab_size, embed_dim, embeddings=embeddings, freeze=freeze, bound=bound
+        )
         width = self.embedding.embedding_dim
         if characters == "cnn":
             self.characters = CharCNN(num_chars, char_dim, char_features, dropout=dropout)

@@ -9,6 +9,8 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
+from .embedding import word_embedding
+
 
 class TextCNN(nn.Module):
     """Embedding -> Conv1d of each width + ReLU -> max over time -> dropout -> Linear.
@@ -44,15 +46,7 @@ class TextCNN(nn.Module):
                 "TextCNN: two channels need pretrained vectors, one copy of which is trained: pass "
                 "embeddings=..., and leave freeze False"
             )
-        if embeddings is None:
-            self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=padding_idx)
-            with torch.no_grad():  # Kim draws unknown words from U[-0.25, 0.25]
-                self.embedding.weight.uniform_(-0.25, 0.25)
-                self.embedding.weight[padding_idx] = 0
-        else:
-            self.embedding = nn.Embedding.from_pretrained(
-                embeddings, freeze=freeze, padding_idx=padding_idx
-            )
+        self.embedding = word_embedding(vocab_size, embed_dim, padding_idx, embeddings, freeze)
         self.static = None
         if multichannel:
             self.static = nn.Embedding.from_pretrained(embeddings.clone(), padding_idx=padding_idx)

@@ -10,6 +10,8 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
+from .embedding import word_embedding
+
 
 def hidden_layers(sizes, dropout: float, batch_norm: bool) -> nn.Sequential:
     """Linear -> BatchNorm1d (if wanted) -> ReLU -> dropout, from each size to the next."""
@@ -72,15 +74,7 @@ class AverageMLP(nn.Module):
         freeze: bool = False,
     ):
         super().__init__()
-        if embeddings is None:
-            self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=padding_idx)
-            with torch.no_grad():
-                self.embedding.weight.uniform_(-0.25, 0.25)
-                self.embedding.weight[padding_idx] = 0
-        else:
-            self.embedding = nn.Embedding.from_pretrained(
-                embeddings, freeze=freeze, padding_idx=padding_idx
-            )
+        self.embedding = word_embedding(vocab_size, embed_dim, padding_idx, embeddings, freeze)
         sizes = (self.embedding.embedding_dim, *hidden_sizes)
         self.padding_idx = padding_idx
         self.word_dropout = word_dropout
