@@ -91,8 +91,8 @@ classifier(
 )  # fmt: skip
 classifier(
     "trec_textcnn_rand", "TextCNN-rand", "trec", kim(91.2),
-    model="textcnn", average="ema", tokenizer="words", embed_dim=300, epochs=25, patience=6,
-    refit=True,
+    model="textcnn", average="ema", tokenizer="words", wide=True, embed_dim=300, num_filters=200,
+    dropout=0.6, epochs=25, patience=6, refit=True,
 )  # fmt: skip
 classifier(
     "mr_textcnn_static", "TextCNN-static", "mr", kim(81.0), GLOVE,

@@ -18,7 +18,8 @@ class Experiment:
     """A model trained on a data set, and what the paper reports for it.
 
     run(settings, seed) yields (what, value) or (what, value, other figures) as each is measured:
-    one for a test set, ten for a cross-validation. values: the same measure for all.
+    one for a test set, ten for a cross-validation. values: the same measure for all. also: those of
+    the other figures that the table shows.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Experiment:
     settings: dict
     run: Callable[[dict, int], Iterator[tuple]]
     note: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,6 +58,10 @@ class Record:
         """Their standard deviation; None for a single value."""
         return statistics.stdev(self.numbers) if len(self.values) > 1 else None
 
+    def mean_of(self, figure: str) -> float:
+        """The mean of one of the other figures."""
+        return statistics.mean(row[figure] for row in self.values)
+
     def save(self, folder: Path = FOLDER) -> Path:
         """Write the record as JSON, whole or not at all."""
         path = Path(folder) / f"{self.name}.json"
@@ -75,14 +81,15 @@ EXPERIMENTS: dict[str, Experiment] = {}
 
 
 def experiment(
-    name: str, *, model: str, data: str, measure: str, paper: str, settings: dict, note: str = ""
-):
+    name: str, *, model: str, data: str, measure: str, paper: str, settings: dict, note: str = "",
+    also: tuple[str, ...] = (),
+):  # fmt: skip
     """Enter a generator function `run(settings, seed)` in the list of experiments."""
 
     def enter(run):
         if name in EXPERIMENTS:
             raise ValueError(f"there are two experiments called {name}")
-        EXPERIMENTS[name] = Experiment(name, model, data, measure, paper, settings, run, note)
+        EXPERIMENTS[name] = Experiment(name, model, data, measure, paper, settings, run, note, also)
         return run
 
     return enter

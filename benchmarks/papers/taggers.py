@@ -46,7 +46,7 @@ def conll2003_bilstm_crf(settings, seed):
     model="BiLSTM, words and capitals only",
     data="CoNLL-2003",
     measure="F1 of entities, %",
-    paper="-",
+    paper="none found for this version of the data",
     settings=NER | {"model": "bilstm", "characters": None},
 )
 def conll2003_bilstm(settings, seed):
@@ -76,7 +76,7 @@ def conll2003_bilstm_crf_glove(settings, seed):
     model="BiLSTM, letters by a CNN, no pretrained vectors",
     data="UD English-EWT, UPOS",
     measure="accuracy, %",
-    paper="-",
+    paper="none found for this version of the data",
     settings=NER | {"model": "bilstm", "caps": False, "epochs": 12, "patience": 4},
 )
 def ewt_bilstm_upos(settings, seed):

@@ -44,6 +44,7 @@ NOTE = (
     "The tutorials' models have 512 numbers a state, dropout 0.5, teacher forcing 0.5, no label "
     "smoothing and greedy search."
 )
+ALSO = ("greedy", "13a", "valid_perplexity")
 
 
 def _sacrebleu_13a(translator, translations, pairs) -> float:
@@ -90,6 +91,7 @@ def _run(name, settings, seed):
     paper="28.3 (pytorch-seq2seq, notebook 3: GRU with attention)",
     settings=COMMON | dict(attention="general"),
     note=NOTE,
+    also=ALSO,
 )
 def multi30k_gru_attention(settings, seed):
     yield from _run("multi30k_gru_attention", settings, seed)
@@ -103,6 +105,7 @@ def multi30k_gru_attention(settings, seed):
     paper="20.6 (pytorch-seq2seq, notebook 2: GRU encoder-decoder)",
     settings=COMMON | dict(context=True, readout=256),
     note=NOTE,
+    also=ALSO,
 )
 def multi30k_gru(settings, seed):
     yield from _run("multi30k_gru", settings, seed)
@@ -116,6 +119,7 @@ def multi30k_gru(settings, seed):
     paper="13.8 (pytorch-seq2seq, notebook 1: LSTM encoder-decoder)",
     settings=COMMON | dict(cell="lstm", bidirectional=False, reverse_source=True),
     note=NOTE,
+    also=ALSO,
 )
 def multi30k_lstm(settings, seed):
     yield from _run("multi30k_lstm", settings, seed)
@@ -129,6 +133,7 @@ def multi30k_lstm(settings, seed):
     paper="28.3 (pytorch-seq2seq, notebook 3: GRU with attention)",
     settings=COMMON | dict(attention="bahdanau", readout=256),
     note=NOTE,
+    also=ALSO,
 )
 def multi30k_gru_bahdanau(settings, seed):
     yield from _run("multi30k_gru_bahdanau", settings, seed)

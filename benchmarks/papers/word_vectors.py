@@ -6,9 +6,9 @@ from minigrad.benchmarks.papers.experiments import experiment
 
 SETTINGS = dict(dim=100, window=5, min_count=5, negative=5, sample=1e-3, epochs=5, alpha=0.025)
 NOTE = (
-    "The paper's vectors are of a Wikipedia, some hundred times this text. Each value's record has what "
-    "gensim's vectors of this text reach, the pieces of the text, and the speeds in tokens a second of "
-    "training."
+    "The paper's vectors are of a Wikipedia, some hundred times this text. The record has the "
+    "pieces of the text, and the speeds in tokens a second of training. gensim's vectors are of the "
+    "same text with the same settings."
 )
 
 
@@ -91,6 +91,7 @@ def _enter(name, model, method, paper, **settings):
         paper=paper,
         settings=SETTINGS | settings,
         note=NOTE,
+        also=("gensim WS-353", "MEN", "gensim MEN"),
     )
     def run(settings, seed):
         return compare(settings, seed, method)
