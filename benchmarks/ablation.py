@@ -34,6 +34,7 @@ GROUPS = {
         "no early stopping, last epoch": {"patience": None, "keep_best": False},
         "no limit on rows' norms": {"max_norm": math.inf},
         "batch norm": {"batch_norm": True},
+        "no zeros before and behind a text": {"wide": False},
         "label smoothing 0.1": {"label_smoothing": 0.1},
         "clipping, norm 0.5": {"clip_norm": 0.5},
         "warm-up 10 % + linear decay": {"schedule": "linear", "warmup": 0.1},

@@ -78,6 +78,7 @@ def main():
         embeddings=vectors,
         freeze=args.vectors == "glove-static",
         multichannel=args.channels == 2,
+        wide=True,
     )
     print(model)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train):,} sentences")

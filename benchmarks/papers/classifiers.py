@@ -75,8 +75,8 @@ def kim(figure: float) -> str:
 NO_FIGURE = "none in the paper (Joulin et al. 2016)"
 GLOVE = "Starts from GloVe's vectors of 50 dimensions; the paper's are word2vec's of 300."
 GLOVE_START = "Starts from GloVe's vectors of 50 dimensions."
-TREE = "(Tai et al. 2015; trained on phrases too, 300 dimensions)"
-C_LSTM = "(Zhou et al. 2015, 300 dimensions)"
+TREE = "(Tai et al. 2015*; trained on phrases too, 300 dimensions)"
+C_LSTM = "(Zhou et al. 2015*, 300 dimensions)"
 
 # every run keeps the exponential average of its weights, at the epoch with the best validation accuracy
 classifier(
@@ -91,7 +91,7 @@ classifier(
 )  # fmt: skip
 classifier(
     "trec_textcnn_rand", "TextCNN-rand", "trec", kim(91.2),
-    model="textcnn", average="ema", tokenizer="words", wide=True, embed_dim=300, num_filters=200,
+    model="textcnn", average="ema", tokenizer="words", embed_dim=300, num_filters=200,
     dropout=0.6, epochs=25, patience=6, refit=True,
 )  # fmt: skip
 classifier(
@@ -143,7 +143,7 @@ classifier(
     model="textcnn", average="ema", tokenizer="words", min_freq=3, embed_dim=100, epochs=6, patience=2,
 )  # fmt: skip
 classifier(
-    "imdb_lstm", "LSTM, max over time", "imdb", "86.5 on the 25,000 test reviews (Dai and Le 2015)",
+    "imdb_lstm", "LSTM, max over time", "imdb", "86.5 on the 25,000 test reviews (Dai and Le 2015*)",
     model="lstm", average="ema", tokenizer="words", min_freq=3, embed_dim=64, hidden_size=64,
     max_length=300, epochs=5, patience=2,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from minigrad.benchmarks.papers.experiments import experiment
 
 SIMILARITY = "Spearman's correlation x 100 on WS-353"
-PAPER = "65.8 (300 numbers, 6 billion tokens; Pennington 2014, table 3)"
+PAPER = "65.8 (300 numbers, 6 billion tokens; Pennington 2014*, table 3)"
 
 
 def similarities(vectors) -> dict:
@@ -46,7 +46,7 @@ def glove_6b_similarity(settings, seed):
     model="GloVe 6B, 50 numbers, as published",
     data="Google's analogies",
     measure="accuracy, %, 3CosAdd",
-    paper="71.7 (300 numbers; Pennington 2014, table 2)",
+    paper="71.7 (300 numbers; Pennington 2014*, table 2)",
     settings=dict(among=400_000, method="add"),
     note="The paper has no figure for 50 numbers.",
     also=("semantic", "syntactic"),

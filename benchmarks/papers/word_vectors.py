@@ -97,6 +97,6 @@ def _enter(name, model, method, paper, **settings):
         return compare(settings, seed, method)
 
 
-_enter("word2vec_sg", "skip-gram", "sg", "72 (Wikipedia; Bojanowski 2017, table 1)")
-_enter("word2vec_cbow", "CBOW", "cbow", "73 (Wikipedia; Bojanowski 2017, table 1)")
-_enter("fasttext_sg", "fastText", "fasttext", "71 (Wikipedia; Bojanowski 2017, table 1)")
+_enter("word2vec_sg", "skip-gram", "sg", "72 (Wikipedia; Bojanowski 2017*, table 1)")
+_enter("word2vec_cbow", "CBOW", "cbow", "73 (Wikipedia; Bojanowski 2017*, table 1)")
+_enter("fasttext_sg", "fastText", "fasttext", "71 (Wikipedia; Bojanowski 2017*, table 1)")

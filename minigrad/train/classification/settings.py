@@ -19,7 +19,7 @@ class Settings(Recipe):
     vector_scale: float = 1.0  # pretrained vectors are multiplied by this
     static: bool = False  # pretrained vectors stay as they are
     embed_dropout: float = 0.0  # textcnn: of the word vectors
-    wide: bool = False  # textcnn: zeros before and behind a text, as in Kim's experiments
+    wide: bool = True  # textcnn: zeros before and behind a text, as in Kim's experiments
     num_filters: int = 100
     kernel_sizes: tuple[int, ...] = (3, 4, 5)
     hidden_size: int = 128  # of a recurrent layer
