@@ -25,6 +25,7 @@ LAYERS = [
     {"optim", "utils"},
     {"profiler", "autograd.profiler"},
     {"text"},
+    {"pretrained"},
     {"models"},
     {"train"},
     {"benchmarks"},

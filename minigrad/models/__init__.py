@@ -1,5 +1,16 @@
 """The models of the NLP tutorials, one readable file each."""
 
+from .bert import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+)
 from .crf import CRF
 from .fasttext import FastText
 from .glove import GloVe
@@ -21,6 +32,15 @@ from .word2vec import (
 
 __all__ = [
     "AverageMLP",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForMultipleChoice",
+    "BertForNextSentencePrediction",
+    "BertForPreTraining",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertModel",
     "BiLSTMCRF",
     "BiLSTMTagger",
     "CBOW",

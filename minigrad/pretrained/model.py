@@ -1,0 +1,232 @@
+"""PreTrainedModel: a module with a configuration, read from a folder and written to one."""
+
+import warnings
+from pathlib import Path
+
+from .. import dtypes
+from ..engine import no_grad
+from ..nn import Embedding, Linear, Module
+from .config import PretrainedConfig
+from .weights import read_weights, write_weights
+
+# old names of a layer norm's parameters
+OLD_NAMES = {"gamma": "weight", "beta": "bias"}
+# buffers that old versions wrote down, and that can be counted
+COUNTED = ("position_ids", "token_type_ids")
+
+
+class PreTrainedModel(Module):
+    """The base of published models: a subclass sets `config_class` and `base_model_prefix`.
+
+    base_model_prefix: the attribute under which a model with a head keeps the model without one.
+    tied_weights: {a parameter's name: the name of the parameter that it is}, the same tensor under
+    two names, where the configuration has tie_word_embeddings.
+    optional: beginnings of the names of base weights that a folder may lack (a pooler, say).
+    """
+
+    config_class: type[PretrainedConfig] = PretrainedConfig
+    base_model_prefix = ""
+    tied_weights: dict[str, str] = {}
+    optional: tuple[str, ...] = ()
+
+    def __init__(self, config: PretrainedConfig):
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise TypeError(
+                f"{type(self).__name__} takes a {self.config_class.__name__}, not a "
+                f"{type(config).__name__}; {type(self).__name__}.from_pretrained(folder) reads one"
+            )
+        config.check()
+        self.config = config
+
+    def post_init(self) -> None:
+        """Draw the weights and tie those that are one; to be called at the end of __init__."""
+        self.apply(self._init_weights)
+        self.tie_weights()
+
+    def _init_weights(self, module) -> None:
+        """Draw one module's weights: matrices and tables from N(0, initializer_range^2), biases 0."""
+        if not isinstance(module, (Linear, Embedding)):
+            return
+        with no_grad():
+            module.weight.normal_(0.0, self.config.initializer_range)
+            if isinstance(module, Linear) and module.bias is not None:
+                module.bias.zero_()
+            if isinstance(module, Embedding) and module.padding_idx is not None:
+                module.weight[module.padding_idx] = 0
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    @property
+    def base_model(self):
+        """The model without a head."""
+        return getattr(self, self.base_model_prefix, self)
+
+    def tied(self) -> dict[str, str]:
+        """The names that stand for another parameter, and which."""
+        return self.tied_weights if self.config.tie_word_embeddings else {}
+
+    def tie_weights(self) -> None:
+        """Let tied names be the same parameter."""
+        for name, source in self.tied().items():
+            parent, _, leaf = name.rpartition(".")
+            setattr(self.get_submodule(parent), leaf, self.get_parameter(source))
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """How many numbers the parameters hold, tied ones once."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    @property
+    def dtype(self):
+        """The dtype of the parameters."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self):
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    # -- inputs ----------------------------------------------------------------------------------
+
+    def check_inputs(self, input_ids, inputs_embeds, attention_mask) -> None:
+        """ValueError for inputs that don't fit together, or are longer than the model's positions."""
+        name = type(self).__name__
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError(f"{name}: pass either input_ids (B, T) or inputs_embeds (B, T, H)")
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given.dim() != (2 if inputs_embeds is None else 3):
+            raise ValueError(
+                f"{name}: input_ids are (B, T) and inputs_embeds (B, T, H), not {tuple(given.shape)}"
+            )
+        length, limit = given.shape[1], self.longest_input()
+        if limit is not None and length > limit:
+            raise ValueError(
+                f"{name}: {length} tokens are more than the {limit} positions it has "
+                "(max_position_embeddings): truncate the text, as tokenizer(..., truncation=True) does"
+            )
+        if attention_mask is not None and attention_mask.shape[:2] != given.shape[:2]:
+            raise ValueError(
+                f"{name}: attention_mask {tuple(attention_mask.shape)} does not fit inputs "
+                f"{tuple(given.shape)}"
+            )
+
+    def longest_input(self) -> int | None:
+        """The largest number of tokens; None where there is no limit."""
+        return getattr(self.config, "max_position_embeddings", None)
+
+    @staticmethod
+    def attention_mask(mask):
+        """True where a token may be looked at, (B, 1, 1, T) or (B, 1, T, T); None lets all be."""
+        if mask is None:
+            return None
+        mask = mask.bool()
+        return mask[:, None, None, :] if mask.dim() == 2 else mask[:, None]
+
+    # -- folders ---------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder, safe_serialization: bool = True) -> None:
+        """Write config.json and the weights into a folder; tied weights are written once."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tied = self.tied()
+        tensors = {name: t for name, t in self.state_dict().items() if name not in tied}
+        write_weights(tensors, folder, safe_serialization)
+        self.config.architectures = [type(self).__name__]
+        self.config.save_pretrained(folder)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder, config: PretrainedConfig | None = None, *, dtype=None, torch_dtype=None,
+        ignore_mismatched_sizes: bool = False, output_loading_info: bool = False, **changes,
+    ):  # fmt: skip
+        """The model of a local folder, in evaluation mode.
+
+        A head that the folder lacks keeps its new weights, with a warning; the folder may be of the
+        model alone, or of a model with another head. dtype (or torch_dtype): of the parameters,
+        float32 without one. changes: of the configuration, num_labels=3 say.
+        Raises RuntimeError naming weights of another shape (unless ignore_mismatched_sizes, which
+        leaves those as drawn), and weights of the model itself that are missing.
+        """
+        if config is None:
+            config = cls.config_class.from_pretrained(folder, **changes)
+        elif changes:
+            raise TypeError(
+                f"from_pretrained: with a config given, {', '.join(changes)} belong into it"
+            )
+        model = cls(config)
+        given = model._renamed(read_weights(folder))
+        info = model._fit(given, ignore_mismatched_sizes, folder)
+        model.load_state_dict(given, strict=False)
+        kind = dtype if dtype is not None else torch_dtype
+        if kind is not None and kind != "auto":
+            model.to(getattr(dtypes, kind) if isinstance(kind, str) else kind)
+        model.eval()
+        return (model, info) if output_loading_info else model
+
+    def _renamed(self, given: dict) -> dict:
+        """A file's tensors under our names: the base's prefix added or taken away."""
+        ours = self.state_dict().keys()
+        prefix = f"{self.base_model_prefix}."
+        base_alone = not any(name.startswith(prefix) for name in ours)
+        found = {}
+        for name, tensor in given.items():
+            stem, _, leaf = name.rpartition(".")
+            if leaf in COUNTED:
+                continue
+            if leaf in OLD_NAMES and name not in ours:
+                name = f"{stem}.{OLD_NAMES[leaf]}"
+            if name not in ours:
+                if base_alone and name.startswith(prefix):
+                    name = name.removeprefix(prefix)
+                elif not base_alone and prefix + name in ours:
+                    name = prefix + name
+            found[name] = tensor
+        return found
+
+    def _fit(self, given: dict, ignore_mismatched: bool, folder) -> dict:
+        """Take out of `given` what has no place here; say what was missing."""
+        ours = self.state_dict()
+        tied = self.tied()
+        for name, source in tied.items():  # a file may have either name, or both
+            if source not in given and name in given:
+                given[source] = given[name]
+            given.pop(name, None)
+        wrong = sorted(n for n, t in given.items() if n in ours and t.shape != ours[n].shape)
+        if wrong and not ignore_mismatched:
+            name = wrong[0]
+            raise RuntimeError(
+                f"{type(self).__name__}: {folder} has {name} of shape {tuple(given[name].shape)}, the "
+                f"model {tuple(ours[name].shape)} ({len(wrong)} such): change the configuration, or "
+                "pass ignore_mismatched_sizes=True to start these anew"
+            )
+        unexpected = sorted(given.keys() - ours.keys())
+        missing = sorted(ours.keys() - given.keys() - tied.keys())
+        for name in [*wrong, *unexpected]:
+            del given[name]
+        prefix = f"{self.base_model_prefix}."
+        base_alone = not any(name.startswith(prefix) for name in ours)
+        needed = [
+            name
+            for name in missing
+            if (base_alone or name.startswith(prefix))
+            and not name.removeprefix(prefix).startswith(self.optional)
+        ]
+        if needed:
+            raise RuntimeError(
+                f"{type(self).__name__}: {folder} lacks {needed[0]}"
+                + (f" and {len(needed) - 1} more weights" if len(needed) > 1 else "")
+                + f"; it has {len(given)} of the model's {len(ours) - len(tied)} and "
+                f"{len(unexpected)} others"
+                + (f" ({', '.join(unexpected[:3])} ...)" if unexpected else "")
+            )
+        fresh = sorted({*missing, *wrong})
+        if fresh:
+            warnings.warn(
+                f"{type(self).__name__}: {', '.join(fresh)} are not in {folder} and start anew: train "
+                "them before use",
+                stacklevel=3,
+            )
+        return {
+            "missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": wrong,
+            "error_msgs": [],
+        }  # fmt: skip

@@ -1,0 +1,87 @@
+"""What a model gives back: values by attribute, by name or by place, those that are None left out."""
+
+import functools
+from collections import OrderedDict
+
+
+class ModelOutput(OrderedDict):
+    """A record; a subclass names its fields in the order in which they are counted.
+
+    `output.logits`, `output["logits"]`, `output[0]`, and `loss, logits = output.to_tuple()`.
+    """
+
+    fields: tuple[str, ...] = ()
+
+    def __init__(self, **values):
+        unknown = values.keys() - set(self.fields)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        super().__init__(
+            (name, values[name]) for name in self.fields if values.get(name) is not None
+        )
+
+    def __getattr__(self, name):
+        if name in type(self).fields:
+            return self.get(name)
+        raise AttributeError(
+            f"{type(self).__name__} has no {name!r}; it has: {', '.join(type(self).fields)}"
+        )
+
+    def __getitem__(self, key):
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def to_tuple(self) -> tuple:
+        """The values that are there."""
+        return tuple(self.values())
+
+
+class BaseModelOutput(ModelOutput):
+    """last_hidden_state (B, T, H); hidden_states and attentions of every layer, where asked for."""
+
+    fields = ("last_hidden_state", "hidden_states", "attentions")
+
+
+class BaseModelOutputWithPooling(ModelOutput):
+    """As BaseModelOutput, with pooler_output (B, H), a vector of the whole text."""
+
+    fields = ("last_hidden_state", "pooler_output", "hidden_states", "attentions")
+
+
+class MaskedLMOutput(ModelOutput):
+    """logits (B, T, V); loss over labelled places."""
+
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+
+class SequenceClassifierOutput(MaskedLMOutput):
+    """logits (B, labels)."""
+
+
+class TokenClassifierOutput(MaskedLMOutput):
+    """logits (B, T, labels)."""
+
+
+class MultipleChoiceModelOutput(MaskedLMOutput):
+    """logits (B, choices)."""
+
+
+class NextSentencePredictorOutput(MaskedLMOutput):
+    """logits (B, 2)."""
+
+
+class QuestionAnsweringModelOutput(ModelOutput):
+    """start_logits and end_logits (B, T)."""
+
+    fields = ("loss", "start_logits", "end_logits", "hidden_states", "attentions")
+
+
+def may_return_tuple(forward):
+    """A forward that gives a tuple where return_dict=False is passed, or the configuration says so."""
+
+    @functools.wraps(forward)
+    def called(self, *args, return_dict: bool | None = None, **options):
+        output = forward(self, *args, **options)
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        return output if wanted else output.to_tuple()
+
+    return called

@@ -1,0 +1,151 @@
+"""A family of published models held against transformers: same folder, same inputs, same numbers.
+
+    check_model("BertForMaskedLM", config, inputs, folder)    # see tests/test_pretrained_bert.py
+
+transformers draws a tiny model and saves it; ours is loaded from its folder, and held against it in
+float64 and float32: outputs, hidden states, attentions, the loss, every gradient, which is held against
+finite differences too. Then ours is saved, and loaded by transformers.
+"""
+
+import copy
+import warnings
+
+import numpy
+import pytest
+from model_checks import check_gradient
+
+import minigrad
+import minigrad.models as models
+
+transformers = pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+
+DRAW = numpy.random.default_rng(5)
+
+
+def theirs(name, config, seed=0):
+    """transformers' model, drawn with larger weights than usual so that nothing is nearly zero."""
+    torch.manual_seed(seed)
+    config = copy.deepcopy(config)
+    config._attn_implementation = "eager"
+    model = getattr(transformers, name)(config)
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if p.dim() > 1:
+                p.mul_(8)
+            elif "weight" not in key:
+                p.add_(0.1 * torch.randn_like(p))
+    return model.eval()
+
+
+def both(name, config, folder, **options):
+    """(ours, transformers') of one saved folder."""
+    model = theirs(name, config)
+    model.save_pretrained(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = getattr(models, name).from_pretrained(folder, **options)
+    return ours, model
+
+
+def to_theirs(inputs):
+    """NumPy arrays as torch's tensors."""
+    return {k: torch.tensor(v) if isinstance(v, numpy.ndarray) else v for k, v in inputs.items()}
+
+
+def to_ours(inputs):
+    """NumPy arrays as tensors."""
+    return {k: minigrad.tensor(v) if isinstance(v, numpy.ndarray) else v for k, v in inputs.items()}
+
+
+def texts(vocab=50, batch=3, length=9, lowest=5):
+    """ids of at least `lowest` and the mask of three texts: a whole one, one 3 shorter, one of 2 tokens."""
+    ids = DRAW.integers(lowest, vocab, (batch, length))
+    mask = numpy.ones_like(ids)
+    for row, keep in zip(mask, (length, length - 3, 2), strict=False):
+        row[keep:] = 0
+    return ids, mask
+
+
+def _arrays(value):
+    if isinstance(value, (tuple, list)):
+        return [array for part in value for array in _arrays(part)]
+    return [value.detach().numpy()]
+
+
+def compare(ours, model, inputs, *, mask=None, tolerance=1e-10, dtype="float64"):
+    """Outputs, loss and gradients of both, for inputs of NumPy arrays.
+
+    Hidden states are compared where the mask is 1: what stands at padding has no meaning.
+    """
+    ours.to(getattr(minigrad, dtype))
+    model.to(getattr(torch, dtype))
+    ours.zero_grad()
+    model.zero_grad()
+    asked = {"output_hidden_states": True, "output_attentions": True}
+    found, expected = ours(**to_ours(inputs), **asked), model(**to_theirs(inputs), **asked)
+    names = [name for name in expected if name != "cross_attentions"]  # a decoder's
+    assert list(found) == names
+    for name in names:
+        pairs = zip(_arrays(found[name]), _arrays(expected[name]), strict=True)
+        for place, (a, b) in enumerate(pairs):
+            assert str(a.dtype) == dtype
+            if mask is not None and a.shape[: mask.ndim] == mask.shape:
+                a, b = a[mask == 1], b[mask == 1]
+            numpy.testing.assert_allclose(
+                a, b, rtol=tolerance, atol=tolerance, err_msg=f"{name} {place}"
+            )
+    plain = ours(**to_ours(inputs))  # through the fused attention
+    a, b = (x[0].numpy(force=True) for x in (plain, found))
+    if mask is not None and a.shape[: mask.ndim] == mask.shape:
+        a, b = a[mask == 1], b[mask == 1]
+    numpy.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    if "loss" not in expected:
+        return
+    for loss in (found.loss, plain.loss):
+        ours.zero_grad()
+        loss.backward()
+        if loss is found.loss:
+            expected.loss.backward()
+        gradients = {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
+        mine = {k: p.grad for k, p in ours.named_parameters() if p.grad is not None}
+        assert mine.keys() == gradients.keys()
+        for key, gradient in gradients.items():
+            scale = float(gradient.abs().max()) or 1.0
+            numpy.testing.assert_allclose(
+                mine[key].numpy(), gradient.numpy(), rtol=0, atol=tolerance * max(scale, 1.0),
+                err_msg=key,
+            )  # fmt: skip
+
+
+def check_model(name, config, inputs, folder, *, mask=None):
+    """Hold a class against transformers' of the same name, both ways; give ours back."""
+    ours, model = both(name, config, folder / "theirs")
+    assert sorted(ours.state_dict()) == sorted(model.state_dict())
+    state = {k: v.clone() for k, v in ours.state_dict().items()}
+    compare(ours, model, inputs, mask=mask)
+    if ours(**to_ours(inputs)).get("loss") is not None:
+        check_gradient(ours, lambda: ours(**to_ours(inputs)).loss)
+    ours.load_state_dict(state)
+    ours.float(), model.float()
+    compare(ours, model, inputs, mask=mask, tolerance=1e-5, dtype="float32")
+    ours.save_pretrained(folder / "ours")
+    back, info = getattr(transformers, name).from_pretrained(
+        folder / "ours", output_loading_info=True
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    for key, weight in back.state_dict().items():
+        numpy.testing.assert_array_equal(weight.numpy(), ours.state_dict()[key].numpy(), key)
+    return ours
+
+
+def check_padding(model, ids, mask, **inputs):
+    """A text's outputs are the same alone and in a batch of longer ones."""
+    model.double()
+    whole = model(minigrad.tensor(ids), attention_mask=minigrad.tensor(mask), **to_ours(inputs))[0]
+    for row, (text, keep) in enumerate(zip(ids, mask.sum(1), strict=True)):
+        own = {k: v[row : row + 1, :keep] for k, v in inputs.items()}
+        alone = model(minigrad.tensor(text[None, :keep]), **to_ours(own))[0]
+        numpy.testing.assert_allclose(
+            alone[0].numpy(force=True), whole[row, :keep].numpy(force=True), rtol=1e-10, atol=1e-12
+        )
