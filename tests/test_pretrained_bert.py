@@ -134,6 +134,7 @@ def test_a_head_on_a_saved_encoder_starts_anew(tmp_path):
             tmp_path, num_labels=5, output_loading_info=True
         )
     assert ours.classifier.out_features == 5 and not ours.training
+    assert 0.01 < ours.classifier.weight.std() < 0.03 and ours.classifier.bias.abs().sum() == 0
     assert info["missing_keys"] == ["classifier.bias", "classifier.weight"]
     assert sorted(info["unexpected_keys"]) == ["pooler.dense.bias", "pooler.dense.weight"]
     weight = model.embeddings.word_embeddings.weight.detach().numpy()
@@ -149,6 +150,16 @@ def test_an_encoder_out_of_a_model_with_a_head(tmp_path):
     numpy.testing.assert_allclose(
         found[1].numpy(force=True), expected[1].detach().numpy(), atol=1e-5
     )
+
+
+def test_reading_a_folder_draws_only_what_it_lacks(tmp_path):
+    models.BertForMaskedLM(models.BertConfig(**SIZES)).save_pretrained(tmp_path)
+    mg.manual_seed(3)
+    models.BertForMaskedLM.from_pretrained(tmp_path)
+    assert mg.equal(mg.rand(2), mg.rand(2, generator=mg.Generator().manual_seed(3)))
+    with mg.nn.init.undrawn():
+        layer = mg.nn.Linear(3, 2)
+    assert layer.reset_parameters() is None and layer.weight.abs().max() < 0.58  # draws again
 
 
 @pytest.mark.parametrize("form", ["bin", "shards", "old names"])

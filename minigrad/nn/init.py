@@ -9,6 +9,7 @@ backward pass (Glorot & Bengio 2010), "Kaiming" takes one of the two and account
 
 import math
 import warnings
+from contextlib import contextmanager
 
 from ..backend import array_module
 from ..engine import no_grad
@@ -28,6 +29,28 @@ LINEAR_NAMES = (
     "conv_transpose3d",
     "sigmoid",
 )
+
+
+_drawing = True
+
+
+def is_drawing() -> bool:
+    """False within `undrawn`."""
+    return _drawing
+
+
+@contextmanager
+def undrawn():
+    """Within it new layers keep whatever their memory holds: for weights that a file will replace.
+
+    U(a, b) and N(mean, std^2) draw nothing, and the random stream stays where it is.
+    """
+    global _drawing
+    before, _drawing = _drawing, False
+    try:
+        yield
+    finally:
+        _drawing = before
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -57,7 +80,7 @@ def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill from U(a, b)."""
-    return tensor.uniform_(a, b, generator=generator)
+    return tensor.uniform_(a, b, generator=generator) if _drawing else tensor
 
 
 @no_grad()
@@ -65,7 +88,7 @@ def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill from N(mean, std^2)."""
-    return tensor.normal_(mean, std, generator=generator)
+    return tensor.normal_(mean, std, generator=generator) if _drawing else tensor
 
 
 @no_grad()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import dtypes
 from ..engine import no_grad
-from ..nn import Embedding, Linear, Module
+from ..nn import Embedding, Linear, Module, init
 from .config import PretrainedConfig
 from .weights import read_weights, write_weights
 
@@ -41,7 +41,8 @@ class PreTrainedModel(Module):
 
     def post_init(self) -> None:
         """Draw the weights and tie those that are one; to be called at the end of __init__."""
-        self.apply(self._init_weights)
+        if init.is_drawing():
+            self.apply(self._init_weights)
         self.tie_weights()
 
     def _init_weights(self, module) -> None:
@@ -153,15 +154,27 @@ class PreTrainedModel(Module):
             raise TypeError(
                 f"from_pretrained: with a config given, {', '.join(changes)} belong into it"
             )
-        model = cls(config)
+        with init.undrawn():
+            model = cls(config)
         given = model._renamed(read_weights(folder))
         info = model._fit(given, ignore_mismatched_sizes, folder)
+        model._draw({*info["missing_keys"], *info["mismatched_keys"]})
         model.load_state_dict(given, strict=False)
         kind = dtype if dtype is not None else torch_dtype
         if kind is not None and kind != "auto":
             model.to(getattr(dtypes, kind) if isinstance(kind, str) else kind)
         model.eval()
         return (model, info) if output_loading_info else model
+
+    def _draw(self, names: set[str]) -> None:
+        """Draw the weights of all modules that have one of these."""
+        for place, module in self.named_modules():
+            own = {f"{place}.{name}" if place else name for name in module._parameters}
+            if own & names:
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
+                self._init_weights(module)
+        self.tie_weights()
 
     def _renamed(self, given: dict) -> dict:
         """A file's tensors under our names: the base's prefix added or taken away."""

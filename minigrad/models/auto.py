@@ -1,0 +1,115 @@
+"""Auto classes: the class that a folder's config.json asks for, by its model_type."""
+
+from types import ModuleType
+
+from ..pretrained import PretrainedConfig
+from ..pretrained.config import read_config
+from . import bert
+
+# model_type: (the family's file, how its classes' names begin)
+FAMILIES: dict[str, tuple[ModuleType, str]] = {"bert": (bert, "Bert")}
+
+
+def family(model_type: str | None) -> tuple[ModuleType, str]:
+    """The file and prefix of a family; ValueError, naming all, for an unknown one."""
+    if model_type not in FAMILIES:
+        raise ValueError(
+            f"there is no model_type {model_type!r} here; there are: {', '.join(FAMILIES)}"
+        )
+    return FAMILIES[model_type]
+
+
+class AutoConfig:
+    """A family's configuration, without its name."""
+
+    @staticmethod
+    def from_pretrained(folder, **changes) -> PretrainedConfig:
+        """The configuration in a folder's config.json, of whichever family; changes replace values."""
+        values = read_config(folder)
+        return AutoConfig.for_model(values.pop("model_type", None), **(values | changes))
+
+    @staticmethod
+    def for_model(model_type: str, **values) -> PretrainedConfig:
+        """A new configuration of a family."""
+        module, prefix = family(model_type)
+        return getattr(module, f"{prefix}Config")(**values)
+
+
+class _Auto:
+    """A kind of model for whichever family; `ending` is how the class's name ends."""
+
+    ending = ""
+
+    def __init__(self):
+        raise TypeError(
+            f"{type(self).__name__} makes no object of its own: use from_pretrained(folder) or "
+            "from_config(config)"
+        )
+
+    @classmethod
+    def class_for(cls, config: PretrainedConfig) -> type:
+        """The class of this kind for a configuration's family."""
+        module, prefix = family(config.model_type)
+        found = getattr(module, prefix + cls.ending, None)
+        if found is None:
+            raise ValueError(f"{config.model_type} models have no {prefix}{cls.ending}")
+        return found
+
+    @classmethod
+    def from_pretrained(cls, folder, config: PretrainedConfig | None = None, **options):
+        """The model of a folder; options as for PreTrainedModel.from_pretrained."""
+        chosen = config or AutoConfig.from_pretrained(folder)
+        return cls.class_for(chosen).from_pretrained(folder, config, **options)
+
+    @classmethod
+    def from_config(cls, config: PretrainedConfig):
+        """A new model, its weights drawn."""
+        return cls.class_for(config)(config)
+
+
+class AutoModel(_Auto):
+    """The model without a head."""
+
+    ending = "Model"
+
+
+class AutoModelForPreTraining(_Auto):
+    """With the heads of its pretraining."""
+
+    ending = "ForPreTraining"
+
+
+class AutoModelForMaskedLM(_Auto):
+    """Which word is masked."""
+
+    ending = "ForMaskedLM"
+
+
+class AutoModelForSequenceClassification(_Auto):
+    """A text's class."""
+
+    ending = "ForSequenceClassification"
+
+
+class AutoModelForTokenClassification(_Auto):
+    """Every token's class."""
+
+    ending = "ForTokenClassification"
+
+
+class AutoModelForQuestionAnswering(_Auto):
+    """Where an answer begins and ends."""
+
+    ending = "ForQuestionAnswering"
+
+
+class AutoModelForMultipleChoice(_Auto):
+    """The best of several texts."""
+
+    ending = "ForMultipleChoice"
+
+
+class AutoModelForNextSentencePrediction(_Auto):
+    """Whether the second text follows the first."""
+
+    ending = "ForNextSentencePrediction"
