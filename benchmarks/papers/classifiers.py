@@ -96,7 +96,8 @@ classifier(
 )  # fmt: skip
 classifier(
     "mr_textcnn_static", "TextCNN-static", "mr", kim(81.0), GLOVE,
-    model="textcnn", average="ema", vectors="glove", static=True, embed_dropout=0.2, epochs=25,
+    model="textcnn", average="ema", vectors="glove", static=True, embed_dropout=0.1, epochs=25,
+    refit=True,
 )  # fmt: skip
 classifier(
     "mr_textcnn_nonstatic", "TextCNN-non-static", "mr", kim(81.5), GLOVE,
