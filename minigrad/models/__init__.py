@@ -1,5 +1,16 @@
 """The models of the NLP tutorials, one readable file each."""
 
+from .auto import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForMultipleChoice,
+    AutoModelForNextSentencePrediction,
+    AutoModelForPreTraining,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 from .bert import (
     BertConfig,
     BertForMaskedLM,
@@ -16,6 +27,7 @@ from .fasttext import FastText
 from .glove import GloVe
 from .language_model import RecurrentLM
 from .rnn_classifier import RNNClassifier
+from .sentence_bert import SentenceTransformer
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
 from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
@@ -31,6 +43,15 @@ from .word2vec import (
 )
 
 __all__ = [
+    "AutoConfig",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
     "AverageMLP",
     "BertConfig",
     "BertForMaskedLM",
@@ -54,6 +75,7 @@ __all__ = [
     "NegativeSampling",
     "RNNClassifier",
     "RecurrentLM",
+    "SentenceTransformer",
     "SentimentCNN",
     "Seq2Seq",
     "SkipGram",
