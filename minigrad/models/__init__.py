@@ -33,6 +33,7 @@ from .sentimentcnn import SentimentCNN
 from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
 from .textcnn import TextCNN
 from .textmlp import AverageMLP, TextMLP
+from .transformer import Transformer
 from .word2vec import (
     CBOW,
     FullSoftmax,
@@ -82,4 +83,5 @@ __all__ = [
     "SubwordSkipGram",
     "TextCNN",
     "TextMLP",
+    "Transformer",
 ]
