@@ -1,5 +1,6 @@
 """The models of the NLP tutorials, one readable file each."""
 
+from ..pretrained import AutoTokenizer, PreTrainedTokenizerFast
 from .auto import (
     AutoConfig,
     AutoModel,
@@ -53,6 +54,7 @@ __all__ = [
     "AutoModelForQuestionAnswering",
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
+    "AutoTokenizer",
     "AverageMLP",
     "BertConfig",
     "BertForMaskedLM",
@@ -74,6 +76,7 @@ __all__ = [
     "GloVe",
     "HierarchicalSoftmax",
     "NegativeSampling",
+    "PreTrainedTokenizerFast",
     "RNNClassifier",
     "RecurrentLM",
     "SentenceTransformer",

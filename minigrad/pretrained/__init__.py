@@ -2,6 +2,7 @@
 
 from .activations import activation
 from .config import PretrainedConfig
+from .encoding import BatchEncoding
 from .heads import (
     ForMultipleChoice,
     ForQuestionAnswering,
@@ -22,10 +23,13 @@ from .outputs import (
     may_return_tuple,
 )
 from .tasks import classification_loss, span_loss, token_loss
+from .tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
 __all__ = [
+    "AutoTokenizer",
     "BaseModelOutput",
     "BaseModelOutputWithPooling",
+    "BatchEncoding",
     "ForMultipleChoice",
     "ForQuestionAnswering",
     "ForSequenceClassification",
@@ -35,6 +39,7 @@ __all__ = [
     "MultipleChoiceModelOutput",
     "NextSentencePredictorOutput",
     "PreTrainedModel",
+    "PreTrainedTokenizerFast",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",

@@ -1,0 +1,126 @@
+"""The vocabulary of a tokenizer: tokens and their numbers, and tokens added to it."""
+
+import numpy
+
+from .special_tokens import NAMES, SpecialTokens, content
+from .tokenizer_parts import as_added
+
+
+class TokenizerVocabulary(SpecialTokens):
+    """What can be asked of a tokenizer's vocabulary; the tokens are in `backend_tokenizer`.
+
+    backend_tokenizer: a Tokenizer of the tokenizers library.
+    """
+
+    def __init__(self, backend_tokenizer):
+        super().__init__()
+        self.backend_tokenizer = backend_tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, without those added later; len(tokenizer) counts all."""
+        return self.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+
+    def __len__(self) -> int:
+        return self.backend_tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get_vocab(self) -> dict[str, int]:
+        """The number of every token."""
+        return self.backend_tokenizer.get_vocab(with_added_tokens=True)
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """The number of every token."""
+        return self.get_vocab()
+
+    @property
+    def added_tokens_decoder(self) -> dict:
+        """The special and added tokens, with their options, by number."""
+        return self.backend_tokenizer.get_added_tokens_decoder()
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """The numbers of the special and added tokens."""
+        return {token.content: n for n, token in sorted(self.added_tokens_decoder.items())}
+
+    def add_tokens(self, new_tokens, special_tokens: bool = False) -> int:
+        """Add tokens, a string or several, that are never cut; how many were new.
+
+        A model then needs resize_token_embeddings(len(tokenizer)).
+        """
+        if not isinstance(new_tokens, (list, tuple)):
+            new_tokens = [new_tokens] if new_tokens else []
+        for token in new_tokens:
+            if not isinstance(content(token), str):
+                raise TypeError(f"add_tokens: a token is a string, not a {type(token).__name__}")
+        backend = self.backend_tokenizer
+        add = backend.add_special_tokens if special_tokens else backend.add_tokens
+        return add(list(new_tokens))
+
+    def add_special_tokens(self, special_tokens_dict: dict, replace_extra: bool = True) -> int:
+        """Name special tokens, {"pad_token": "[PAD]", "extra_special_tokens": [...]}; how many were new.
+
+        replace_extra: forget the former extra special tokens (they stay in the vocabulary).
+        """
+        named = dict(special_tokens_dict)
+        if "additional_special_tokens" in named:
+            named.setdefault("extra_special_tokens", named.pop("additional_special_tokens"))
+        for name, token in named.items():
+            if name not in (*NAMES, "extra_special_tokens"):
+                raise ValueError(
+                    f"add_special_tokens: there is no {name!r}; there are: {', '.join(NAMES)}, "
+                    "extra_special_tokens"
+                )
+            if name in NAMES and not isinstance(content(token), str):
+                raise ValueError(f"add_special_tokens: {name} is a string, not {token!r}")
+        extra = named.pop("extra_special_tokens", [])
+        before = [] if replace_extra else [t for t in self._extra if t not in map(content, extra)]
+        if extra:
+            self.extra_special_tokens = [*before, *extra]
+        for name, token in named.items():
+            setattr(self, name, token)
+        return self.add_tokens(
+            [as_added(t) for t in [*named.values(), *extra]], special_tokens=True
+        )
+
+    def convert_tokens_to_ids(self, tokens):
+        """The number of a token, or the numbers of several; the unknown token's for unknown ones."""
+        if isinstance(tokens, str):
+            index = self.backend_tokenizer.token_to_id(tokens)
+            unknown = self.unk_token
+            if index is None and unknown is not None:
+                index = self.backend_tokenizer.token_to_id(unknown)
+            return index
+        return [self.convert_tokens_to_ids(token) for token in tokens]
+
+    def convert_ids_to_tokens(self, ids, skip_special_tokens: bool = False):
+        """The token of a number, or the tokens of several; None for numbers that there are not."""
+        if isinstance(ids, (int, numpy.integer)):
+            return self.backend_tokenizer.id_to_token(int(ids))
+        left_out = set(self.all_special_ids) if skip_special_tokens else ()
+        look_up = self.backend_tokenizer.id_to_token
+        return [look_up(index) for index in map(int, ids) if index not in left_out]
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """Pieces joined to a text."""
+        decoder = self.backend_tokenizer.decoder
+        return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a text gets, or a pair of texts."""
+        return self.backend_tokenizer.num_special_tokens_to_add(pair)
+
+    def get_special_tokens_mask(
+        self, token_ids_0, token_ids_1=None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 where an id is a special token's; for ids that have their special tokens already."""
+        if not already_has_special_tokens or token_ids_1 is not None:
+            raise ValueError(
+                "get_special_tokens_mask: takes one list of ids that have their special tokens, with "
+                "already_has_special_tokens=True; else call the tokenizer with "
+                "return_special_tokens_mask=True"
+            )
+        special = set(self.all_special_ids)
+        return [int(int(index) in special) for index in token_ids_0]
