@@ -74,3 +74,21 @@ def test_malformed_questions():
     for text in ("[]", "{", '{"data": [{}]}'):
         with pytest.raises(ValueError, match="not in SQuAD's format"):
             questions.read_squad(text)
+
+
+@pytest.mark.parametrize(
+    "answer, truth, exact, f1",
+    [
+        ("The  Panthers!", ["panthers"], 1, 1),
+        ("Denver Broncos", ["the Denver Broncos", "Broncos"], 1, 1),
+        ("the Broncos of Denver", ["Denver Broncos"], 0, 0.8),
+        ("Carolina", ["Denver"], 0, 0),
+        ("", [], 1, 1),
+        ("something", [], 0, 0),
+        ("", ["Denver"], 0, 0),
+        ("a b b", ["b b c"], 0, 0.8),
+    ],
+)
+def test_answers_are_compared_as_squad_does(answer, truth, exact, f1):
+    assert questions.exact_match(answer, truth) == exact
+    assert questions.answer_f1(answer, truth) == pytest.approx(f1)

@@ -1,6 +1,9 @@
 """Questions about paragraphs, answered by a span of the paragraph: SQuAD's format."""
 
 import json
+import string
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .datasets import FILES, read_text
@@ -61,3 +64,30 @@ def read_squad(text: str, name: str = "squad") -> list[Question]:
 def xquad() -> list[Question]:
     """The English part of XQuAD (Artetxe et al. 2020): 1,190 questions on 48 articles."""
     return read_squad(read_text(_XQUAD), _XQUAD)
+
+
+# -- how good an answer is -----------------------------------------------------------------------
+
+
+def normalised(answer: str) -> str:
+    """Lower-case, without punctuation and articles, one blank between words: what SQuAD compares."""
+    words = "".join(c for c in answer.lower() if c not in string.punctuation).split()
+    return " ".join(word for word in words if word not in ("a", "an", "the"))
+
+
+def exact_match(answer: str, truth: Sequence[str]) -> float:
+    """1 if the answer is one of the true ones, once normalised; an empty one is right without any."""
+    return float(normalised(answer) in [normalised(right) for right in truth or [""]])
+
+
+def answer_f1(answer: str, truth: Sequence[str]) -> float:
+    """The best of F1 = 2 P R / (P + R) over the true answers, of the words both have in common."""
+    found = normalised(answer).split()
+
+    def f1(right):
+        if not found or not right:
+            return float(found == right)
+        common = sum((Counter(found) & Counter(right)).values())
+        return 2 * common / (len(found) + len(right))
+
+    return max(f1(normalised(right).split()) for right in truth or [""])
