@@ -6,8 +6,8 @@ import string
 
 from minigrad.train.progress import Progress
 from minigrad.train.translation.attention_plots import plot_attention
+from minigrad.train.translation.settings import Seq2SeqSettings
 from minigrad.train.translation.training import train_seq2seq
-from minigrad.train.translation.translator import Seq2SeqSettings
 
 TASKS = {
     "copy": lambda text: text,

@@ -4,21 +4,24 @@ import argparse
 from pathlib import Path
 
 from minigrad.text.translation import multi30k, read_pairs
+from minigrad.train.attention_plots import plot_heads
 from minigrad.train.plots import plot_history
 from minigrad.train.progress import Progress
 from minigrad.train.translation.attention_plots import bleu_by_length, plot_attention
+from minigrad.train.translation.settings import Seq2SeqSettings, TransformerSettings
 from minigrad.train.translation.training import train_seq2seq
-from minigrad.train.translation.translator import Seq2SeqSettings, bleu
+from minigrad.train.translation.translator import bleu
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", default="de", help="de or en")
     parser.add_argument("--pairs", help="a file of 'source TAB target' lines instead of Multi30k")
+    parser.add_argument("--model", default="recurrent", choices=["recurrent", "transformer"])
     parser.add_argument("--cell", default="gru", choices=["gru", "lstm"])
     parser.add_argument("--attention", default="general", help="bahdanau, general, concat or none")
     parser.add_argument("--context", action="store_true", help="without attention: Cho's decoder")
-    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--hidden", type=int, default=256, help="numbers a state")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--limit", type=int, help="train on the first LIMIT pairs only")
@@ -38,10 +41,13 @@ def parts(args):
     return corpus.train[: args.limit], corpus.valid, corpus.test
 
 
-def main():
-    args = options()
-    train, valid, test = parts(args)
-    settings = Seq2SeqSettings(
+def chosen(args):
+    """The settings of the model asked for."""
+    if args.model == "transformer":
+        return TransformerSettings(
+            d_model=args.hidden, inner_dropout=0.1, warmup=1000, batch_size=64, epochs=args.epochs
+        )
+    return Seq2SeqSettings(
         cell=args.cell,
         attention=None if args.attention == "none" else args.attention,
         context=args.context,
@@ -51,6 +57,12 @@ def main():
         epochs=args.epochs,
         decay_after=6,
     )
+
+
+def main():
+    args = options()
+    train, valid, test = parts(args)
+    settings = chosen(args)
     with Progress() as progress:
         result = train_seq2seq(train, valid, settings, args.folder, progress, args.resume)
     translator = result.translator
@@ -68,8 +80,11 @@ def main():
         print(f"{lengths:>5}  {count:9}  {value:5.2f}")
     for (source, target), words in list(zip(test, found, strict=True))[:3]:
         print(f"\nsource     {source}\nreference  {target}\nfound      {translator.join(words)}")
-    if settings.attention:
-        text = test[0][0]
+    text = test[0][0]
+    if args.model == "transformer":
+        source, target, weights = translator.heads(text)
+        plot_heads(weights.cross, target, args.folder / "heads.png", source, text)
+    if args.model == "transformer" or settings.attention:
         plot_attention(*translator.attention(text), args.folder / "attention.png", text)
     print(f"\nThe model and its pictures are in {args.folder}.")
 

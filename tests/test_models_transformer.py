@@ -23,16 +23,16 @@ FOLLOWING[1, 2:] = 0
 SIZES = dict(d_model=6, heads=2, layers=2, feedforward=7, max_length=9)
 VARIANTS = {
     "paper": dict(tied=True, shared=True),
-    "nothing_shared": dict(),
-    "tied": dict(tied=True),
-    "shared": dict(shared=True),
+    "nothing_shared": dict(layers=1),
+    "tied": dict(tied=True, layers=1),
+    "shared": dict(shared=True, layers=1),
     "norm_first": dict(norm_first=True),
     "learned": dict(positions="learned"),
     "norm_first_learned_paper": dict(
         norm_first=True, positions="learned", tied=True, shared=True
     ),
     "one_head_one_layer": dict(heads=1, layers=1),
-    "with_dropout_in_eval": dict(dropout=0.3, inner_dropout=0.2),
+    "with_dropout_in_eval": dict(layers=1, dropout=0.3, inner_dropout=0.2),
 }  # fmt: skip
 
 
@@ -382,11 +382,14 @@ def test_sources_and_targets_that_cannot_be():
     for source, message in (
         (minigrad.tensor([[4, 3], [0, 0]]), "row 1 of the source is empty"),
         (minigrad.zeros(0, 3, dtype=minigrad.int64), "expected source ids"),
+        (minigrad.tensor([[3, 0, 4]]), "source padding may only stand at the end"),
         (minigrad.tensor([3, 4]), r"expected source ids \(B, T\) .* shape \(2,\)"),
     ):
         with pytest.raises(ValueError, match=message):
             model(source, target)
     with pytest.raises(ValueError, match=r"expected target ids \(1, T\), got \(2, 1\)"):
         model(minigrad.tensor([[3, 4]]), minigrad.tensor([[2], [2]]))
+    with pytest.raises(ValueError, match="target padding may only stand at the end"):
+        model(minigrad.tensor([[3, 4]]), minigrad.tensor([[2, 0, 3]]))
     with pytest.raises(ValueError, match="expected target ids"):
         model(minigrad.tensor([[3, 4]]), minigrad.zeros(1, 0, dtype=minigrad.int64))

@@ -28,19 +28,22 @@ from minigrad.text.translation import (
     read_parallel,
 )
 from minigrad.text.vocab import Vocab
+from minigrad.train.attention_plots import plot_heads
+from minigrad.train.schedule import noam, noam_rate
 from minigrad.train.translation import letters_to_phonemes as g2p
 from minigrad.train.translation.attention_plots import (
     bleu_by_length,
     plot_attention,
     plot_bleu_by_length,
 )
+from minigrad.train.translation.settings import Seq2SeqSettings, TransformerSettings
 from minigrad.train.translation.training import (
     Seq2SeqTrainer,
     evaluate_words,
     train_seq2seq,
     word_loss,
 )
-from minigrad.train.translation.translator import Seq2SeqSettings, Translator, bleu
+from minigrad.train.translation.translator import Translator, bleu
 
 PAIRS = [
     ("ein hund läuft .", "a dog runs ."),
@@ -55,10 +58,20 @@ SMALL = dict(
     learning_rate=0.02, epochs=60, patience=100, init_range=None,
 )  # fmt: skip
 
+TRANSFORMER = dict(
+    d_model=32, heads=4, layers=2, feedforward=32, dropout=0.0, min_freq=1, batch_size=6,
+    label_smoothing=0.0, warmup=20, learning_rate=0.5, epochs=50, patience=100,
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def trained():
     return train_seq2seq(PAIRS, PAIRS, Seq2SeqSettings(**SMALL)).translator
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    return train_seq2seq(PAIRS, PAIRS, TransformerSettings(**TRANSFORMER)).translator
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -161,6 +174,7 @@ def test_the_loss_leaves_padding_out():
         dict(attention="bahdanau"),
         dict(attention="general", input_feeding=True, teacher_forcing=0.7),
         dict(attention="concat", stop_on="bleu"),
+        dict(warmup=20, learning_rate=0.5),
     ],
 )
 def test_every_model_learns_a_few_sentences(changes):
@@ -187,6 +201,85 @@ def test_a_run_continued_gives_the_same_numbers(tmp_path):
     assert [rate for *_, rate in figures(whole)] == [0.02, 0.02, 0.01, 0.005]
     for key, weight in whole.translator.model.state_dict().items():
         assert (rest.translator.model.state_dict()[key].numpy() == weight.numpy()).all()
+
+
+def is_learned(translator):
+    sources, targets = zip(*PAIRS, strict=True)
+    expected = [join_words(target.split()) for target in targets]
+    return all(translator.translate(sources, beam=beam) == expected for beam in (1, 4))
+
+
+def test_a_transformer_learns_a_few_sentences(transformer):
+    assert is_learned(transformer)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(shared=True, reverse_source=True),
+        dict(norm_first=True, positions="learned", tied=False, label_smoothing=0.1),
+        dict(warmup=None, learning_rate=0.01, decay_after=30),
+    ],
+)
+def test_every_transformer_learns_a_few_sentences(changes):
+    result = train_seq2seq(PAIRS, PAIRS, TransformerSettings(**TRANSFORMER | changes))
+    assert is_learned(result.translator)
+    vocabs = result.translator.source_vocab, result.translator.target_vocab
+    words = [set(vocab.get_itos()) for vocab in vocabs]
+    assert ("hund" in words[1]) == ("dog" in words[0]) == changes.get("shared", False)
+
+
+def test_the_rate_of_vaswani_et_al():
+    # d^-0.5 min(t^-0.5, t warmup^-1.5), by hand
+    assert noam_rate(1, 512, 4000) == pytest.approx(1.746928107421711e-07)
+    assert noam_rate(4000, 512, 4000) == pytest.approx(1 / 512**0.5 / 4000**0.5)
+    assert noam_rate(16000, 512, 4000) == pytest.approx(noam_rate(4000, 512, 4000) / 2)
+    assert noam_rate(1000, 512, 4000) == pytest.approx(noam_rate(4000, 512, 4000) / 4)
+    optimizer = minigrad.optim.SGD([minigrad.nn.Parameter(minigrad.ones(1))], lr=2.0)
+    schedule = noam(optimizer, 16, 3)
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([2 * noam_rate(t, 16, 3) for t in range(1, 6)])
+    for sizes in ((0, 3), (16, 0)):
+        with pytest.raises(ValueError, match="d_model and warmup must be at least 1"):
+            noam(optimizer, *sizes)
+
+
+def test_a_transformer_is_trained_as_in_the_paper():
+    settings = TransformerSettings(**TRANSFORMER | dict(epochs=3, batch_size=2))
+    trainer = train_seq2seq(PAIRS, PAIRS, settings).trainer
+    (group,) = trainer.optimizer.param_groups
+    assert group["betas"] == (0.9, 0.98) and group["eps"] == 1e-9
+    # three updates an epoch; the rate of the update to come
+    expected = [0.5 * noam_rate(t, 32, 20) for t in (4, 7, 10)]
+    assert [e.learning_rate for e in trainer.history.epochs] == pytest.approx(expected)
+
+
+def test_a_transformer_s_run_continued_gives_the_same_numbers(tmp_path):
+    run = lambda epochs, **options: train_seq2seq(
+        PAIRS,
+        PAIRS,
+        TransformerSettings(
+            **TRANSFORMER
+            | dict(dropout=0.2, inner_dropout=0.1, warmup=7, batch_size=2, epochs=epochs)
+        ),
+        **options,
+    )
+    whole = run(4)
+    run(2, folder=tmp_path)  # the rate still rises there
+    rest = run(4, resume=tmp_path / "last.safetensors")
+    figures = lambda result: [
+        (e.train_loss, e.valid_loss, e.learning_rate) for e in result.trainer.history.epochs
+    ]
+    assert figures(rest) == figures(whole)
+    for key, weight in whole.translator.model.state_dict().items():
+        assert (rest.translator.model.state_dict()[key].numpy() == weight.numpy()).all()
+    constant = TransformerSettings(**TRANSFORMER | dict(warmup=None))
+    with pytest.raises(ValueError, match="a run with another schedule of learning rates"):
+        train_seq2seq(PAIRS, PAIRS, constant, resume=tmp_path / "last.safetensors")
 
 
 def test_the_best_epoch_is_kept():
@@ -222,6 +315,8 @@ def test_training_sets_that_cannot_be():
         train_seq2seq(PAIRS, [])
     with pytest.raises(ValueError, match="stop_on must be 'loss' or 'bleu', not 'luck'"):
         train_seq2seq(PAIRS, PAIRS, Seq2SeqSettings(stop_on="luck"))
+    with pytest.raises(ValueError, match="decay_after is for a rate without warmup: it needs"):
+        train_seq2seq(PAIRS, PAIRS, TransformerSettings(decay_after=3))
     with pytest.raises(ValueError, match="there are no sentences"):
         evaluate_words(minigrad.nn.Identity(), [])
 
@@ -245,7 +340,42 @@ def test_a_translator_read_back_translates_alike(trained, tmp_path):
         Translator.load(tmp_path / "model")
 
 
-def test_the_command_translates_arguments_and_lines(trained, tmp_path, monkeypatch, capsys):
+def test_a_transformer_read_back_translates_alike(transformer, tmp_path):
+    transformer.save(tmp_path)
+    again = Translator.load(tmp_path)
+    assert again.settings == transformer.settings
+    sources = ["ein Hund schläft.", "die Katze läuft."]
+    assert again.translate(sources) == transformer.translate(sources)
+    assert again.score(PAIRS, beam=2) == pytest.approx(100)
+    stored = json.loads((tmp_path / "settings.json").read_text())
+    for changes in ({"model": "recurrent"}, {"model": "oracle"}, {"layers_": 2}):
+        (tmp_path / "settings.json").write_text(json.dumps(stored | changes))
+        with pytest.raises(ValueError, match="settings.json is damaged"):
+            Translator.load(tmp_path)
+
+
+def test_a_recurrent_translator_saved_without_its_kind_is_read(trained, tmp_path):
+    trained.save(tmp_path)
+    stored = json.loads((tmp_path / "settings.json").read_text())
+    assert stored.pop("model") == "recurrent"
+    (tmp_path / "settings.json").write_text(json.dumps(stored))
+    assert Translator.load(tmp_path).settings == trained.settings
+
+
+def test_pairs_too_long_for_the_model_are_left_out():
+    settings = TransformerSettings(**TRANSFORMER | dict(max_length=3, positions="learned"))
+    vocab = build_vocab([["a", "b"]], 1)
+    translator = Translator(settings, vocab, vocab)
+    pairs = [("a b a", "b"), ("a b a b", "b"), ("a", "a " * 15), ("a", "a " * 16)]
+    found = translator.encode(pairs)
+    assert [(len(source), len(target)) for source, target in found] == [(3, 3), (1, 17)]
+    (source, inputs), _ = collate_pairs(found)
+    assert translator.model(source, inputs).shape == (2, 16, len(vocab))
+
+
+def test_the_command_translates_arguments_and_lines(
+    trained, transformer, tmp_path, monkeypatch, capsys
+):
     pytest.importorskip("typer")
     from minigrad import cli
 
@@ -263,6 +393,12 @@ def test_the_command_translates_arguments_and_lines(trained, tmp_path, monkeypat
     assert output.out.splitlines() == trained.translate(sources, beam=2)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{sources[0]}\n\n{sources[1]}\n"))
     assert run(folder)[1].out.splitlines() == trained.translate(sources)
+    code, output = run(folder, "ein hund", "--heads", picture)
+    assert code == 2 and "a recurrent model has no heads" in output.err
+    transformer.save(folder)
+    heads = tmp_path / "heads.png"
+    assert run(folder, *sources, "--heads", heads)[0] == 0
+    assert heads.read_bytes().startswith(b"\x89PNG")
     code, output = run(tmp_path, "ein hund")
     assert code == 2 and "holds no trained translator" in output.err
 
@@ -286,18 +422,50 @@ def test_vocabularies_of_another_size_are_refused(trained):
         Translator(trained.settings, other, trained.target_vocab, trained.model)
 
 
-def test_the_batch_a_sentence_is_in_changes_nothing(trained):
+@pytest.mark.parametrize("name", ["trained", "transformer"])
+def test_the_batch_a_sentence_is_in_changes_nothing(name, request):
+    translator = request.getfixturevalue(name)
     sources = [source for source, _ in PAIRS]
-    together = trained.translate(sources, beam=3)
-    assert together == [trained.translate([source], beam=3)[0] for source in sources]
+    together = translator.translate(sources, beam=3)
+    assert together == [translator.translate([source], beam=3)[0] for source in sources]
 
 
-def test_attention_rows_are_weights_over_source_words(trained):
-    source, target, weights = trained.attention("Die Katze läuft im Haus.", "the cat runs.")
+@pytest.mark.parametrize("name", ["trained", "transformer"])
+def test_attention_rows_are_weights_over_source_words(name, request):
+    translator = request.getfixturevalue(name)
+    source, target, weights = translator.attention("Die Katze läuft im Haus.", "the cat runs.")
     assert source == ["die", "katze", "läuft", "im", "haus", "."]
     assert target == ["the", "cat", "runs", ".", "<eos>"]
     assert weights.shape == (5, 6)
     numpy.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
+
+
+def test_heads_of_a_transformer(transformer, trained):
+    source, target, found = transformer.heads("Die Katze läuft im Haus.", "the cat runs.")
+    assert source == ["die", "katze", "läuft", "im", "haus", "."]
+    assert target == ["<bos>", "the", "cat", "runs", "."]
+    for part, shape in zip(found, ((4, 6, 6), (4, 5, 5), (4, 5, 6)), strict=True):
+        assert [layer.shape for layer in part] == [shape, shape]
+        for layer in part:
+            numpy.testing.assert_allclose(layer.sum(2), 1, rtol=1e-5)
+    _, _, weights = transformer.attention("Die Katze läuft im Haus.", "the cat runs.")
+    numpy.testing.assert_allclose(found.cross[1].mean(0), weights, rtol=1e-6)
+    assert transformer.heads(PAIRS[0][0])[1] == ["<bos>", *PAIRS[0][1].split()]
+    with pytest.raises(ValueError, match="a recurrent model has no heads"):
+        trained.heads("die katze")
+
+
+def test_heads_are_in_the_order_of_the_text_where_the_source_is_reversed():
+    settings = TransformerSettings(**TRANSFORMER | dict(reverse_source=True, epochs=1))
+    translator = train_seq2seq(PAIRS, PAIRS, settings).translator
+    _, _, found = translator.heads("die katze läuft .", "the cat")
+    ids = minigrad.tensor([translator.source_vocab(["die", "katze", "läuft", "."])[::-1]])
+    target = minigrad.tensor([[BOS, *translator.target_vocab(["the", "cat"])]])
+    expected = translator.model.attentions(ids, target)
+    array = lambda layer: layer.numpy(force=True)[0]
+    numpy.testing.assert_array_equal(found.source[1], array(expected.source[1])[:, ::-1, ::-1])
+    numpy.testing.assert_array_equal(found.target[1], array(expected.target[1]))
+    numpy.testing.assert_array_equal(found.cross[1], array(expected.cross[1])[:, :, ::-1])
 
 
 def test_attention_is_in_the_order_of_the_text_where_the_source_is_reversed():
@@ -347,6 +515,32 @@ def test_pictures(trained, tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match=r"weights of shape \(2, 1\), not \(1, 2\)"):
         plot_attention(["a"], ["b", "c"], numpy.ones((1, 2)), tmp_path / "x.png")
+
+
+def test_pictures_of_heads(tmp_path):
+    matplotlib = pytest.importorskip("matplotlib")
+    image = importlib.import_module("matplotlib.image")
+    weights = numpy.full((3, 2, 4), 0.25)
+    draw = lambda layers, path: plot_heads(layers, ["a", "b"], tmp_path / path, list("cdef"))
+    draw([weights], "one.png")
+    draw([weights, minigrad.tensor(weights)], "two.png")
+    one, two = (image.imread(tmp_path / name) for name in ("one.png", "two.png"))
+    assert two.shape[0] > one.shape[0]  # a row of pictures for each layer
+    own = numpy.eye(5)[None]  # of an encoder: the same tokens twice
+    plot_heads([own], list("abcde"), tmp_path / "own.png", title="own")
+    picture = image.imread(tmp_path / "own.png")[:, :, :3]
+    darkest = numpy.asarray(matplotlib.colormaps["Blues"](1.0))[:3]
+    assert (abs(picture - darkest).max(2) < 0.01).mean() > 0.05  # the five weights of 1
+    for layers, message in (
+        ([], "there are no layers"),
+        ([weights[0]], r"expected weights \(heads, T, S\), got shape \(2, 4\)"),
+        (
+            [weights, weights[:2]],
+            r"layer 1 has weights of shape \(2, 2, 4\); 2 tokens that look at 4",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw(layers, "x.png")
 
 
 # -- g2p-en's weights ------------------------------------------------------------------------------

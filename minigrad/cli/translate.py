@@ -20,8 +20,10 @@ def add(app, console) -> None:
         alpha: float = typer.Option(1.0, min=0, help="length normalisation; 0: none"),
         copy: bool = typer.Option(False, help="copy source words where the translation is <unk>"),
         plot: Path = typer.Option(None, help="draw the first sentence's attention into this PNG"),
+        heads: Path = typer.Option(None, help="draw that of each head of a Transformer"),
     ):
         """Translate sentences, one line each."""
+        from ..train.attention_plots import plot_heads
         from ..train.translation.attention_plots import plot_attention
         from ..train.translation.translator import Translator
 
@@ -31,3 +33,6 @@ def add(app, console) -> None:
             typer.echo(line)
         if plot is not None:
             plot_attention(*translator.attention(texts[0], beam=beam), plot, texts[0])
+        if heads is not None:
+            source, target, weights = translator.heads(texts[0], beam=beam)
+            plot_heads(weights.cross, target, heads, source, texts[0])

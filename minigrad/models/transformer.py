@@ -171,6 +171,9 @@ class Transformer(nn.Module):
                 f"Transformer: expected {name} ids (B, T) of at least one word, "
                 f"got shape {tuple(ids.shape)}"
             )
+        padding = ids == self.embedding.padding_idx
+        if bool((padding[:, :-1] & ~padding[:, 1:]).any()):
+            raise ValueError(f"Transformer: {name} padding may only stand at the end of a row")
 
     def attentions(self, source, target) -> Attentions:
         """The attention weights of all heads and layers."""

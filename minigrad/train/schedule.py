@@ -40,6 +40,21 @@ def rate_factor(
     return 1.0
 
 
+def noam_rate(update: int, d_model: int, warmup: int) -> float:
+    """d_model^-0.5 min(t^-0.5, t warmup^-1.5) at update t = 1, 2 ...  Vaswani et al. 2017, formula 3.
+
+    It is highest, (d_model warmup)^-0.5, at t = warmup.
+    """
+    return d_model**-0.5 * min(update**-0.5, update * warmup**-1.5)
+
+
+def noam(optimizer: Optimizer, d_model: int, warmup: int) -> LambdaLR:
+    """The optimizer's learning rate times `noam_rate`: call `step()` after every update."""
+    if d_model < 1 or warmup < 1:
+        raise ValueError(f"noam: d_model and warmup must be at least 1, not {d_model} and {warmup}")
+    return LambdaLR(optimizer, lambda done: noam_rate(done + 1, d_model, warmup))
+
+
 class Schedule:
     """The course of an optimizer's learning rates: call `step()` after every update and
     `epoch_done(validation loss)` after every epoch.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from ...engine import no_grad
 from ...nn import functional as F
 from ...nn.utils import clip_grad_norm_
-from ...optim import Adam
 from ...random import manual_seed
 from ...text.tokenize import get_tokenizer
 from ...text.translation import PAD, build_vocab, pair_batches
 from ..history import Epoch, History
 from ..loop import Loop
 from ..stopping import EarlyStopping
-from .translator import Seq2SeqSettings, Translator
+from .settings import Seq2SeqSettings, Settings
+from .translator import Translator
 
 
 def word_loss(logits, following, label_smoothing: float = 0.0):
@@ -54,15 +54,16 @@ def evaluate_words(model, batches) -> tuple[float, float]:
 class Seq2SeqTrainer(Loop):
     """Trains `model(source, inputs) -> logits` on ((source, inputs), next words) batches.
 
-    Keeps the weights of the best epoch: that of the lowest validation loss, or, where bleu_of is
-    given, that of the highest `bleu_of(model)`. The rest as in every Loop.
+    The learning rate is that of the settings' schedule, which goes on with every update, or stays
+    for an epoch. Keeps the weights of the best epoch: that of the lowest validation loss, or, where
+    bleu_of is given, that of the highest `bleu_of(model)`. The rest as in every Loop.
     """
 
     def __init__(
         self,
         model,
         optimizer,
-        settings: Seq2SeqSettings,
+        settings: Settings,
         bleu_of: Callable | None = None,
         folder=None,
         progress=None,
@@ -70,6 +71,7 @@ class Seq2SeqTrainer(Loop):
         stopping = EarlyStopping(settings.patience, "min" if bleu_of is None else "max")
         super().__init__(model, optimizer, stopping, folder, progress)
         self.settings = settings
+        self.schedule = settings.schedule(optimizer)
         self.bleu_of = bleu_of
         self.bleu: list[float] = []  # of each epoch, with bleu_of
 
@@ -79,13 +81,14 @@ class Seq2SeqTrainer(Loop):
 
     def _epoch(self, number, train_batches, valid_batches):
         begin = time.perf_counter()
-        late = max(0, number - (self.settings.decay_after or number))
-        rate = self.settings.learning_rate * 0.5**late
-        self.set_rate(rate)
+        if self.schedule is None:
+            late = max(0, number - (self.settings.decay_after or number))
+            self.set_rate(self.settings.learning_rate * 0.5**late)
         loss, accuracy = self._train(number, train_batches)
         valid_loss, valid_accuracy = evaluate_words(self.model, valid_batches)
         if self.bleu_of is not None:
             self.bleu.append(self.bleu_of(self.model))
+        rate = self.optimizer.param_groups[0]["lr"]
         seconds = time.perf_counter() - begin
         epoch = Epoch(number, loss, accuracy, valid_loss, valid_accuracy, rate, seconds)
         return self.epoch_done(epoch, valid_loss if self.bleu_of is None else self.bleu[-1])
@@ -93,9 +96,7 @@ class Seq2SeqTrainer(Loop):
     def _train(self, number, batches):
         self.model.train()
         settings = self.settings
-        options = (
-            {} if settings.teacher_forcing == 1 else {"teacher_forcing": settings.teacher_forcing}
-        )
+        options = settings.forward_options()
         total, right, count = 0.0, 0, 0
         steps = len(batches)
         for step, ((source, inputs), following) in enumerate(batches, start=1):
@@ -105,6 +106,8 @@ class Seq2SeqTrainer(Loop):
             loss.backward()
             clip_grad_norm_(self.model.parameters(), settings.max_norm)
             self.optimizer.step()
+            if self.schedule is not None:
+                self.schedule.step()
             words = int((following.array != PAD).sum())
             total += loss.item() * words
             right += _hits(logits, following)
@@ -117,12 +120,21 @@ class Seq2SeqTrainer(Loop):
 
     def state(self) -> dict:
         """All that changes while training, but for the random stream."""
-        return super().state() | {"bleu": self.bleu}
+        schedule = None if self.schedule is None else self.schedule.state_dict()
+        return super().state() | {"bleu": self.bleu, "schedule": schedule}
+
+    def check(self, parts: dict, path) -> None:
+        """ValueError where a checkpoint's parts are not of a run like this one."""
+        super().check(parts, path)
+        if (parts.get("schedule") is None) != (self.schedule is None):
+            raise ValueError(f"{path} is of a run with another schedule of learning rates")
 
     def load_state(self, parts: dict) -> None:
         """Go on from a `state`."""
         super().load_state(parts)
         self.bleu = list(parts["bleu"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(parts["schedule"])
 
 
 @dataclass
@@ -136,32 +148,34 @@ class Seq2SeqResult:
 def train_seq2seq(
     train,
     valid,
-    settings: Seq2SeqSettings | None = None,
+    settings: Settings | None = None,
     folder=None,
     progress=None,
     resume=None,
 ) -> Seq2SeqResult:
     """Train on (source, target) texts, stop early on the validation part.
 
+    settings: Seq2SeqSettings for a recurrent model, TransformerSettings for a Transformer.
     folder: where the checkpoint goes after every epoch; resume: the checkpoint to go on from.
     """
     settings = settings or Seq2SeqSettings()
-    if settings.stop_on not in ("loss", "bleu"):
-        raise ValueError(f"stop_on must be 'loss' or 'bleu', not {settings.stop_on!r}")
+    settings.check()
     for name, part in (("training", train), ("validation", valid)):
         if not part:
             raise ValueError(f"the {name} set is empty")
     manual_seed(settings.seed)
     tokenize = get_tokenizer(settings.tokenizer)
+    sides = [(0, 1)] * 2 if settings.one_vocabulary else [(0,), (1,)]
     vocabs = [
-        build_vocab((tokenize(pair[side]) for pair in train), settings.min_freq) for side in (0, 1)
+        build_vocab((tokenize(pair[i]) for i in side for pair in train), settings.min_freq)
+        for side in sides
     ]
     translator = Translator(settings, *vocabs)
     model = translator.model
     bleu_of = (lambda _: translator.score(valid, beam=1)) if settings.stop_on == "bleu" else None
     trainer = Seq2SeqTrainer(
         model,
-        Adam(model.parameters(), lr=settings.learning_rate),
+        settings.optimizer(model.parameters()),
         settings,
         bleu_of,
         folder,

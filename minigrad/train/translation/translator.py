@@ -2,71 +2,19 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ...engine import no_grad
 from ...extra import need
 from ...files import atomic
 from ...models.decoding import beam_search, greedy
-from ...models.seq2seq import Seq2Seq
 from ...serialization import load_safetensors, save_safetensors
 from ...text.batch import pad_ids
 from ...text.tokenize import get_tokenizer
 from ...text.translation import BOS, EOS, PAD, UNK, join_words
 from ...text.vocab import Vocab
-
-
-@dataclass
-class Seq2SeqSettings:
-    """How a recurrent encoder-decoder is built, trained and used."""
-
-    cell: str = "gru"
-    attention: str | None = "general"
-    context: bool = False
-    input_feeding: bool = False
-    bidirectional: bool = True
-    embed_dim: int = 256
-    hidden_size: int = 256
-    num_layers: int = 1
-    dropout: float = 0.3
-    readout: int | None = None
-    tied: bool = False
-    init_range: float | None = 0.08  # None: as the layers start by themselves
-    reverse_source: bool = False  # Sutskever et al. 2014, section 3.3
-    tokenizer: str = "translation"
-    min_freq: int = 2
-    max_length: int = 100  # words of a source sentence
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    decay_after: int | None = None  # epochs after which the rate is halved before every other one
-    max_norm: float = 1.0
-    label_smoothing: float = 0.1
-    teacher_forcing: float = 1.0
-    epochs: int = 10
-    patience: int = 3
-    stop_on: str = "loss"  # or "bleu": of greedy translations of the validation part
-    seed: int = 0
-
-    def build(self, source_size: int, target_size: int) -> Seq2Seq:
-        """The model, untrained."""
-        return Seq2Seq(
-            source_size,
-            target_size,
-            embed_dim=self.embed_dim,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            cell=self.cell,
-            attention=self.attention,
-            context=self.context,
-            input_feeding=self.input_feeding,
-            bidirectional=self.bidirectional,
-            dropout=self.dropout,
-            readout=self.readout,
-            tied=self.tied,
-            padding_idx=PAD,
-            init_range=self.init_range,
-        )
+from .settings import Settings, longest_target, read_settings
 
 
 def bleu(translations: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
@@ -90,7 +38,7 @@ class Translator:
 
     def __init__(
         self,
-        settings: Seq2SeqSettings,
+        settings: Settings,
         source_vocab: Vocab,
         target_vocab: Vocab,
         model=None,
@@ -126,12 +74,13 @@ class Translator:
         return [BOS, *self.target_vocab(words), EOS]
 
     def encode(self, pairs) -> list[tuple[list[int], list[int]]]:
-        """Ids of (source, target) texts; sources longer than max_length are left out."""
+        """Ids of (source, target) texts, without those longer than texts and translations may be."""
+        longest = self.settings.max_length
         both = ((self.tokenize(source), self.tokenize(target)) for source, target in pairs)
         return [
             (self.source_ids(source), self.target_ids(target))
             for source, target in both
-            if len(source) <= self.settings.max_length
+            if len(source) <= longest and len(target) < longest_target(longest)
         ]
 
     def join(self, words: Sequence[str]) -> str:
@@ -198,7 +147,7 @@ class Translator:
     def _search(self, ids, beam, alpha) -> list[list[int]]:
         source = pad_ids(ids, PAD)
         options = {
-            "max_length": 2 * source.shape[1] + 10,
+            "max_length": longest_target(source.shape[1]),
             "alpha": alpha,
             "forbid": (PAD, BOS),
         }
@@ -234,12 +183,41 @@ class Translator:
 
         Of the given translation, or of the model's own.
         """
+        source, words = self._both(text, translation, beam)
+        return source, [*words, self.target_vocab.lookup_token(EOS)], self._weights(source, words)
+
+    def heads(self, text: str, translation: str | None = None, beam: int = 5):
+        """(source words, target words from <bos> on, Attentions) of a Transformer, for plot_heads.
+
+        Of each head of each layer, as arrays: source (A, S, S), target (A, T, T), cross (A, T, S); the
+        rows of the latter two are those in which the word after each target word is found.
+        """
+        if not hasattr(self.model, "attentions"):
+            raise ValueError(f"a {self.settings.model} model has no heads: see attention")
+        source, words = self._both(text, translation, beam)
+        ids = self.target_ids(words)[:-1]
+        was_training = self.model.training
+        self.model.eval()
+        with no_grad():
+            found = self.model.attentions(
+                pad_ids([self.source_ids(source)], PAD), pad_ids([ids], PAD)
+            )
+        self.model.train(was_training)
+        back = slice(None, None, -1 if self.settings.reverse_source else 1)
+        own, target, cross = ([layer.numpy()[0] for layer in part] for part in found)
+        own = [layer[:, back, back] for layer in own]
+        cross = [layer[:, :, back] for layer in cross]
+        bos = self.target_vocab.lookup_token(BOS)
+        return source, [bos, *words], type(found)(own, target, cross)
+
+    def _both(self, text, translation, beam):
+        """The words of a text, and of the given translation or the model's own."""
         (source,) = self._words([text])
         if translation is None:
             (words,) = self.translate_words([source], beam)
         else:
             words = self.tokenize(translation)
-        return source, [*words, self.target_vocab.lookup_token(EOS)], self._weights(source, words)
+        return source, words
 
     def score(self, pairs, beam: int = 5, alpha: float = 0.6) -> float:
         """BLEU of the translations of (source, target) texts, on words."""
@@ -258,7 +236,7 @@ class Translator:
         self.source_vocab.save(folder / "source.json")
         self.target_vocab.save(folder / "target.json")
         with atomic(folder / "settings.json", "w") as file:
-            json.dump(asdict(self.settings), file, indent=1)
+            json.dump({"model": self.settings.model} | asdict(self.settings), file, indent=1)
 
     @classmethod
     def load(cls, folder) -> "Translator":
@@ -268,8 +246,9 @@ class Translator:
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder} holds no trained translator: {name} is missing")
         try:
-            stored = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-            settings = Seq2SeqSettings(**stored)
+            settings = read_settings(
+                json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+            )
         except (ValueError, TypeError) as error:
             raise ValueError(f"{folder / 'settings.json'} is damaged: {error}") from error
         vocabs = [Vocab.load(folder / name) for name in ("source.json", "target.json")]
