@@ -1,4 +1,4 @@
-"""Recurrent translation: Multi30k, German to English, BLEU on test_2016_flickr.
+"""Recurrent translation and the Transformer: Multi30k, German to English, BLEU on test_2016_flickr.
 
 BLEU by sacrebleu on lower-case words as the tokenizer `translation` cuts them (tokenize "none"), one
 reference, beam search. The tutorials' figures are BLEU on lower-case spaCy tokens, greedy search.
@@ -11,8 +11,9 @@ import time
 from minigrad.text.datasets import cache_folder
 from minigrad.text.translation import multi30k
 from minigrad.train.progress import Progress
+from minigrad.train.translation.settings import Seq2SeqSettings, TransformerSettings
 from minigrad.train.translation.training import train_seq2seq
-from minigrad.train.translation.translator import Seq2SeqSettings, bleu
+from minigrad.train.translation.translator import bleu
 
 from .experiments import experiment
 
@@ -59,11 +60,11 @@ def _sacrebleu_13a(translator, translations, pairs) -> float:
     return found.score
 
 
-def _run(name, settings, seed):
+def _run(name, settings, seed, kind=Seq2SeqSettings):
     own = dict(settings)
     beam, alpha, sentences = own.pop("beam"), own.pop("alpha"), own.pop("sentences")
     corpus = multi30k("de", "en")
-    chosen = Seq2SeqSettings(**own, seed=seed)
+    chosen = kind(**own, seed=seed)
     with Progress() as progress:
         result = train_seq2seq(corpus.train[:sentences], corpus.valid, chosen, progress=progress)
     translator, history = result.translator, result.trainer.history
@@ -137,3 +138,37 @@ def multi30k_lstm(settings, seed):
 )
 def multi30k_gru_bahdanau(settings, seed):
     yield from _run("multi30k_gru_bahdanau", settings, seed)
+
+
+@experiment(
+    "multi30k_transformer",
+    model="Transformer, 3 layers, 8 heads (Vaswani et al. 2017)",
+    data=DATA,
+    measure=MEASURE,
+    paper="36.5 (pytorch-seq2seq, notebook 6: Transformer)",
+    settings=dict(
+        d_model=256,
+        heads=8,
+        layers=3,
+        feedforward=512,
+        dropout=0.1,
+        inner_dropout=0.1,
+        norm_first=False,
+        tied=True,
+        batch_size=64,
+        learning_rate=1.0,
+        warmup=1000,
+        label_smoothing=0.1,
+        epochs=7,
+        beam=5,
+        alpha=1.0,
+        sentences=29000,
+    ),
+    note=(
+        "The tutorial's model has the same sizes, learned positions, dropout 0.1, a constant "
+        "learning rate of 5e-4, no label smoothing, 10 epochs and greedy search."
+    ),
+    also=ALSO,
+)
+def multi30k_transformer(settings, seed):
+    yield from _run("multi30k_transformer", settings, seed, TransformerSettings)
