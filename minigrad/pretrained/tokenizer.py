@@ -3,17 +3,14 @@
 The cutting itself is the tokenizers library's; names, options and outputs are those of transformers.
 """
 
-import json
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 
 from ..extra import need
-from ..files import atomic
 from .encoding import BatchEncoding, check_tensors
 from .padding import as_lists, check_side, lengths, pad_rows
 from .special_tokens import NAMES
-from .tokenizer_files import CONFIG, SPECIAL, TOKENIZER, read_folder
+from .tokenizer_files import read_folder, write_folder
 from .tokenizer_parts import class_defaults, class_of
 from .tokenizer_texts import batch_of, clean_up, encode_batch
 from .tokenizer_vocabulary import TokenizerVocabulary
@@ -70,25 +67,17 @@ class PreTrainedTokenizerFast(TokenizerVocabulary):
 
     def save_pretrained(self, folder) -> tuple[str, ...]:
         """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json; their paths."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         self.backend_tokenizer.no_truncation()
         self.backend_tokenizer.no_padding()
-        named = self.special_tokens_map
-        extra = {"extra_special_tokens": self._extra} if self._extra else {}
-        own = ("model_max_length", "padding_side", "truncation_side", "model_input_names",
-               "clean_up_tokenization_spaces")  # fmt: skip
-        config = self.settings | named | extra | {name: getattr(self, name) for name in own}
-        paths = []
-        for name, text in (
-            (TOKENIZER, self.backend_tokenizer.to_str()),
-            (CONFIG, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"),
-            (SPECIAL, json.dumps(named | extra, indent=2, ensure_ascii=False) + "\n"),
-        ):
-            with atomic(folder / name, "w") as file:
-                file.write(text)
-            paths.append(str(folder / name))
-        return tuple(paths)
+        special = self.special_tokens_map
+        if self._extra:
+            special["extra_special_tokens"] = self._extra
+        own = (
+            "model_max_length", "padding_side", "truncation_side", "model_input_names",
+            "clean_up_tokenization_spaces",
+        )  # fmt: skip
+        config = self.settings | special | {name: getattr(self, name) for name in own}
+        return write_folder(folder, self.backend_tokenizer, config, special)
 
     # -- texts to ids ------------------------------------------------------------------------------
 

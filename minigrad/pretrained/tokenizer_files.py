@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from ..extra import need
+from ..files import atomic
 from .special_tokens import content
 from .tokenizer_parts import (
     BERT_TOKENS,
@@ -79,6 +80,21 @@ def read_folder(folder, changes: dict):
         add_tokens(backend, settings)
         roberta_template(backend, settings)
     return backend, settings
+
+
+def write_folder(folder, backend, config: dict, special: dict) -> tuple[str, ...]:
+    """Write tokenizer.json, tokenizer_config.json and special_tokens_map.json; their paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        TOKENIZER: backend.to_str(),
+        CONFIG: json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+        SPECIAL: json.dumps(special, indent=2, ensure_ascii=False) + "\n",
+    }
+    for name, text in texts.items():
+        with atomic(folder / name, "w") as file:
+            file.write(text)
+    return tuple(str(folder / name) for name in texts)
 
 
 def _read_settings(folder: Path) -> dict:

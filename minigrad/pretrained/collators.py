@@ -1,0 +1,177 @@
+"""Collators: encoded texts of several lengths to one batch, with labels padded, or words masked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import minigrad as torch
+
+from .encoding import BatchEncoding, check_tensors
+from .padding import as_lists
+
+IGNORED = -100  # a label that losses leave out
+
+
+@dataclass
+class DataCollatorWithPadding:
+    """A list of encoded texts -> BatchEncoding of tensors (B, T), by tokenizer.pad.
+
+    Other names are kept, "label" and "label_ids" as "labels". padding, max_length and
+    pad_to_multiple_of are those of tokenizer.pad; return_tensors is "pt", "mg" or "np".
+    """
+
+    tokenizer: Any
+    padding: bool | str = True
+    max_length: int | None = None
+    pad_to_multiple_of: int | None = None
+    return_tensors: str = "pt"
+
+    def __call__(self, features) -> BatchEncoding:
+        batch = _pad(self, features, padding=self.padding, max_length=self.max_length)
+        for name in ("label", "label_ids"):
+            if name in batch:
+                batch["labels"] = batch.pop(name)
+        return batch.convert_to_tensors(self.return_tensors)
+
+
+@dataclass
+class DataCollatorForTokenClassification:
+    """As DataCollatorWithPadding, with a label for every token, padded by label_pad_token_id.
+
+    Labels are under "labels" or "label", as long as input_ids or shorter.
+    """
+
+    tokenizer: Any
+    padding: bool | str = True
+    max_length: int | None = None
+    pad_to_multiple_of: int | None = None
+    label_pad_token_id: int = IGNORED
+    return_tensors: str = "pt"
+
+    def __call__(self, features) -> BatchEncoding:
+        _check_features(self, features)
+        name = "label" if "label" in features[0] else "labels"
+        texts = [{k: v for k, v in text.items() if k != name} for text in features]
+        batch = _pad(self, texts, padding=self.padding, max_length=self.max_length)
+        if name in features[0]:
+            left = self.tokenizer.padding_side == "left"
+            batch[name] = []
+            for number, (text, row) in enumerate(zip(features, batch["input_ids"], strict=True)):
+                labels = as_lists(text[name])
+                if len(labels) > len(text["input_ids"]):
+                    raise ValueError(
+                        f"DataCollatorForTokenClassification: text {number} has {len(labels)} labels "
+                        f"for {len(text['input_ids'])} tokens"
+                    )
+                fill = [self.label_pad_token_id] * (len(row) - len(labels))
+                batch[name].append(fill + labels if left else labels + fill)
+        return batch.convert_to_tensors(self.return_tensors)
+
+
+@dataclass
+class DataCollatorForLanguageModeling:
+    """A list of encoded texts -> BatchEncoding with masked input_ids, and labels (B, T).
+
+    mlm: every token but special ones and padding is chosen with mlm_probability; of the chosen,
+    mask_replace_prob become the mask token, random_replace_prob any token, the rest stay (Devlin et
+    al. 2019, section 3.1). Labels are the chosen tokens, and -100 elsewhere. Each call draws anew,
+    which is RoBERTa's dynamic masking (Liu et al. 2019, section 4.1).
+    mlm=False: labels are input_ids, with padding -100.
+
+    Numbers come from minigrad's random stream (manual_seed), or, given a seed, from one of the
+    collator's own; they are those that transformers' collator draws with torch.
+    Raises ValueError for a tokenizer without a mask token, and for impossible probabilities.
+    """
+
+    tokenizer: Any
+    mlm: bool = True
+    mlm_probability: float = 0.15
+    mask_replace_prob: float = 0.8
+    random_replace_prob: float = 0.1
+    pad_to_multiple_of: int | None = None
+    return_tensors: str = "pt"
+    seed: int | None = None
+    generator: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self):
+        check_tensors(self.return_tensors)
+        for name in ("mlm_probability", "mask_replace_prob", "random_replace_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if self.mask_replace_prob + self.random_replace_prob > 1:
+            raise ValueError(
+                f"mask_replace_prob {self.mask_replace_prob} and random_replace_prob "
+                f"{self.random_replace_prob} are more than 1 together"
+            )
+        if self.mlm and self.tokenizer.mask_token is None:
+            raise ValueError(
+                "the tokenizer has no mask token, which mlm=True needs: set tokenizer.mask_token, or "
+                "pass mlm=False to predict each next word"
+            )
+        if self.seed is not None:
+            self.generator = torch.Generator().manual_seed(self.seed)
+
+    def __call__(self, features) -> BatchEncoding:
+        if features and not isinstance(features[0], Mapping):
+            texts = [{"input_ids": as_lists(ids)} for ids in features]
+            batch = _pad(self, texts, return_attention_mask=False)
+        else:
+            batch = _pad(self, features)
+        special = batch.pop("special_tokens_mask", None)
+        batch.pop("offset_mapping", None)
+        batch.convert_to_tensors("pt")
+        if self.mlm:
+            batch["input_ids"], batch["labels"] = self.mask_tokens(batch["input_ids"], special)
+        else:
+            ids = batch["input_ids"]
+            batch["labels"] = ids.masked_fill(ids == self.tokenizer.pad_token_id, IGNORED)
+        return batch.convert_to_tensors(self.return_tensors)
+
+    def mask_tokens(self, inputs, special_tokens_mask=None):
+        """(masked ids, labels) of ids (B, T); special_tokens_mask (B, T) is 1 where none is chosen."""
+        if special_tokens_mask is None:
+            special = torch.isin(inputs, torch.tensor(self.tokenizer.all_special_ids))
+        else:
+            special = torch.as_tensor(special_tokens_mask).bool()
+        chosen = self._draw(inputs, self.mlm_probability, special)
+        labels = inputs.masked_fill(~chosen, IGNORED)
+        masked = chosen & self._draw(inputs, self.mask_replace_prob)
+        ids = inputs.masked_fill(masked, self.tokenizer.mask_token_id)
+        left = 1 - self.mask_replace_prob
+        if left > 0 and self.random_replace_prob > 0:
+            other = chosen & ~masked & self._draw(inputs, self.random_replace_prob / left)
+            words = torch.randint(len(self.tokenizer), inputs.shape, generator=self.generator)
+            ids = torch.where(other, words, ids)
+        return ids, labels
+
+    def _draw(self, inputs, chance: float, never=None):
+        chances = torch.full(inputs.shape, float(chance))
+        if never is not None:
+            chances = chances.masked_fill(never, 0.0)
+        return torch.bernoulli(chances, generator=self.generator).bool()
+
+
+def _check_features(collator, features) -> None:
+    name = type(collator).__name__
+    if not isinstance(features, (list, tuple)) or not features:
+        raise ValueError(
+            f"{name}: expected a list of encoded texts, one at least, got {features!r:.60}"
+        )
+    if not isinstance(features[0], Mapping):
+        raise TypeError(
+            f"{name}: an encoded text is a dictionary, as tokenizer(text) gives, not a "
+            f"{type(features[0]).__name__}"
+        )
+
+
+def _pad(collator, features, **options) -> BatchEncoding:
+    check_tensors(collator.return_tensors)
+    _check_features(collator, features)
+    return BatchEncoding(
+        {
+            name: as_lists(value)
+            for name, value in collator.tokenizer.pad(
+                features, pad_to_multiple_of=collator.pad_to_multiple_of, **options
+            ).items()
+        }
+    )
