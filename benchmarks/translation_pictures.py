@@ -1,4 +1,4 @@
-"""Pictures of translation: attention of one sentence, BLEU by length with and without attention.
+"""Pictures of translation: attention of one sentence, BLEU by the length of the source.
 
     python benchmarks/translation_pictures.py
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from minigrad.text.datasets import cache_folder
 from minigrad.text.translation import multi30k
+from minigrad.train.attention_plots import plot_heads
 from minigrad.train.translation.attention_plots import (
     bleu_by_length,
     plot_attention,
@@ -20,6 +21,7 @@ from minigrad.train.translation.translator import Translator
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = {
+    "multi30k_transformer": "Transformer",
     "multi30k_gru_attention": "GRU, Luong attention (general)",
     "multi30k_gru_bahdanau": "GRU, Bahdanau attention",
     "multi30k_gru": "GRU without attention",
@@ -28,7 +30,7 @@ MODELS = {
 
 
 def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
-    """Write attention.png (of the first model that has it) and bleu_by_length.png."""
+    """Write attention.png (of the first GRU that has it), heads.png and bleu_by_length.png."""
     pairs = multi30k("de", "en").test
     curves = {}
     drawn = False
@@ -44,7 +46,10 @@ def draw(beam: int = 5, alpha: float = 1.0, sentence: int = 14) -> None:
         found = translator.translate_words(sources, beam, alpha)
         curves[label] = bleu_by_length(sources, found, references)
         print(label, curves[label])
-        if translator.settings.attention and not drawn:
+        if translator.settings.model == "transformer":
+            source, target, weights = translator.heads(pairs[sentence][0], beam=beam)
+            plot_heads(weights.cross, target, RESULTS / "heads.png", source, label)
+        elif translator.settings.attention and not drawn:
             drawn = True
             attention = translator.attention(pairs[sentence][0], beam=beam)
             plot_attention(*attention, RESULTS / "attention.png", label)
