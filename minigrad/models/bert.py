@@ -13,11 +13,11 @@ from minigrad import nn
 from ..pretrained import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
+    ForMaskedLM,
     ForMultipleChoice,
     ForQuestionAnswering,
     ForSequenceClassification,
     ForTokenClassification,
-    MaskedLMOutput,
     ModelOutput,
     NextSentencePredictorOutput,
     PretrainedConfig,
@@ -62,14 +62,15 @@ class BertConfig(PretrainedConfig):
 class BertEmbeddings(nn.Module):
     """LayerNorm(word + segment + position), then dropout: ids (B, T) -> (B, T, H)."""
 
-    def __init__(self, config):
+    def __init__(self, config, width: int | None = None):
         super().__init__()
+        width = config.hidden_size if width is None else width
         self.word_embeddings = nn.Embedding(
-            config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
+            config.vocab_size, width, padding_idx=config.pad_token_id
         )
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def positions(self, input_ids, words):
@@ -88,8 +89,31 @@ class BertEmbeddings(nn.Module):
 # -- encoder -------------------------------------------------------------------------------------
 
 
+def attend(q, k, v, heads, dropout, mask=None, want_weights=False):
+    """softmax(Q K^T / sqrt(H/A)) V in A heads, of (B, T, H) each: (B, T, H), weights or None.
+
+    mask: True where a token may be looked at, (B, 1, 1, T) or (B, 1, T, T); a token that may look
+    at none gets zeros. dropout: the layer that drops weights (B, A, T, T), which are given back
+    as they were before it.
+    """
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, A, T, H/A)
+    if want_weights:
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is None:
+            weights = F.softmax(scores, dim=-1)
+        else:
+            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+            weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
+        context = dropout(weights) @ v
+    else:
+        weights = None
+        p = dropout.p if dropout.training else 0.0
+        context = F.scaled_dot_product_attention(q, k, v, mask, p)
+    return context.transpose(1, 2).flatten(2), weights
+
+
 class BertSelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(H/A)) V in A heads: (B, T, H) -> (B, T, H), weights (B, A, T, T) or None."""
+    """`attend` with Q, K and V each a Linear of the states (B, T, H)."""
 
     def __init__(self, config):
         super().__init__()
@@ -100,21 +124,8 @@ class BertSelfAttention(nn.Module):
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
     def forward(self, x, mask=None, want_weights=False):
-        q, k, v = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, A, T, H/A)
-            for layer in (self.query, self.key, self.value)
-        )
-        if want_weights:
-            scores = q @ k.mT / q.shape[-1] ** 0.5
-            if mask is not None:
-                scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-            weights = F.softmax(scores, dim=-1)
-            context = self.dropout(weights) @ v
-        else:
-            weights = None
-            dropout = self.dropout.p if self.training else 0.0
-            context = F.scaled_dot_product_attention(q, k, v, mask, dropout)
-        return context.transpose(1, 2).flatten(2), weights
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        return attend(q, k, v, self.heads, self.dropout, mask, want_weights)
 
 
 class BertOutput(nn.Module):
@@ -169,24 +180,29 @@ class BertLayer(nn.Module):
         return self.output(self.intermediate(x), x), weights
 
 
-class BertEncoder(nn.Module):
+def run_layers(layers, x, mask=None, output_hidden_states=False, output_attentions=False):
     """The layers one after the other; keeps every layer's states and weights where asked to."""
+    states, attentions = [x], []
+    for layer in layers:
+        x, weights = layer(x, mask, output_attentions)
+        states.append(x)
+        attentions.append(weights)
+    return BaseModelOutput(
+        last_hidden_state=x,
+        hidden_states=tuple(states) if output_hidden_states else None,
+        attentions=tuple(attentions) if output_attentions else None,
+    )
+
+
+class BertEncoder(nn.Module):
+    """The layers, as `run_layers` runs them."""
 
     def __init__(self, config):
         super().__init__()
         self.layer = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
 
     def forward(self, x, mask=None, output_hidden_states=False, output_attentions=False):
-        states, attentions = [x], []
-        for layer in self.layer:
-            x, weights = layer(x, mask, output_attentions)
-            states.append(x)
-            attentions.append(weights)
-        return BaseModelOutput(
-            last_hidden_state=x,
-            hidden_states=tuple(states) if output_hidden_states else None,
-            attentions=tuple(attentions) if output_attentions else None,
-        )
+        return run_layers(self.layer, x, mask, output_hidden_states, output_attentions)
 
 
 class BertPooler(nn.Module):
@@ -219,13 +235,15 @@ class BertModel(BertPreTrainedModel):
     inputs_embeds (B, T, H) in place of input_ids: word vectors of one's own.
     """
 
-    embeddings_class = BertEmbeddings
+    embeddings_class: type[nn.Module] = BertEmbeddings
+    layers_class: type[nn.Module] = BertEncoder
+    pooler_class: type[nn.Module] = BertPooler
 
     def __init__(self, config, add_pooling_layer: bool = True):
         super().__init__(config)
         self.embeddings = self.embeddings_class(config)
-        self.encoder = BertEncoder(config)
-        self.pooler = BertPooler(config) if add_pooling_layer else None
+        self.encoder = self.layers_class(config)
+        self.pooler = self.pooler_class(config) if add_pooling_layer else None
         self.post_init()
 
     def get_input_embeddings(self):
@@ -248,10 +266,7 @@ class BertModel(BertPreTrainedModel):
         encoded = self.encoder(
             x,
             self.attention_mask(attention_mask),
-            self.config.output_hidden_states
-            if output_hidden_states is None
-            else output_hidden_states,
-            self.config.output_attentions if output_attentions is None else output_attentions,
+            *self.asked_for(output_hidden_states, output_attentions),
         )
         x = encoded.last_hidden_state
         return BaseModelOutputWithPooling(
@@ -348,27 +363,19 @@ class BertForPreTraining(BertPreTrainedModel):
         )
 
 
-class BertForMaskedLM(BertPreTrainedModel):
-    """Which word stands where one is masked: logits (B, T, V); labels (B, T), -100 where not asked."""
+class BertForMaskedLM(ForMaskedLM, BertPreTrainedModel):
+    """Which word stands where one is masked."""
 
+    encoder_class = BertModel
     tied_weights = TIED
 
-    def __init__(self, config):
-        super().__init__(config)
-        self.bert = BertModel(config, add_pooling_layer=False)
+    def build(self, config) -> None:
+        """Make the head of words."""
         self.cls = BertHeads(config, sentences=False)
-        self.post_init()
 
-    @may_return_tuple
-    def forward(self, *inputs, labels=None, **options):
-        output = self.bert(*inputs, return_dict=True, **options)
-        logits = self.cls.predictions(output.last_hidden_state)
-        return MaskedLMOutput(
-            loss=token_loss(logits, labels),
-            logits=logits,
-            hidden_states=output.hidden_states,
-            attentions=output.attentions,
-        )
+    def words(self, states):
+        """Scores of all words (B, T, V)."""
+        return self.cls.predictions(states)
 
 
 class BertForNextSentencePrediction(BertPreTrainedModel):

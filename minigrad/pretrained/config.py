@@ -13,9 +13,11 @@ class PretrainedConfig:
     """A record of named values; a subclass gives a family's names and defaults as class attributes.
 
     Values of other names are kept too, and written back. `num_labels` is the number of `id2label`.
+    attribute_map: {a usual name: the family's name for the same value}.
     """
 
     model_type = ""
+    attribute_map = {}  # no annotation: it is no value of the configuration
 
     # what every family has
     num_labels: int = 2
@@ -44,6 +46,15 @@ class PretrainedConfig:
                 names = None  # another number of classes than those with names
         self._name_labels(names, labels)
 
+    def __setattr__(self, name, value):
+        super().__setattr__(self.attribute_map.get(name, name), value)
+
+    def __getattr__(self, name):
+        own = type(self).attribute_map.get(name)
+        if own is None:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        return getattr(self, own)
+
     @classmethod
     def _names(cls) -> list[str]:
         """The names that the family and its bases declare."""
@@ -67,8 +78,9 @@ class PretrainedConfig:
         """ValueError where values contradict each other; a family has more to say."""
         heads, width = getattr(self, "num_attention_heads", 1), getattr(self, "hidden_size", 1)
         if width % heads:
+            name = self.attribute_map.get("hidden_size", "hidden_size")
             raise ValueError(
-                f"{type(self).__name__}: hidden_size {width} cannot be cut into {heads} heads of one size"
+                f"{type(self).__name__}: {name} {width} cannot be cut into {heads} heads of one size"
             )
 
     def to_dict(self) -> dict:

@@ -12,6 +12,7 @@ size, C classes (config.num_labels).
 from ..nn import Dropout, Linear
 from .model import PreTrainedModel
 from .outputs import (
+    MaskedLMOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -36,6 +37,8 @@ class Head(PreTrainedModel):
 
     def make_encoder(self, config):
         """The encoder, with its pooler only where it is needed."""
+        if not self.has_pooler:
+            return self.encoder_class(config)
         return self.encoder_class(config, add_pooling_layer=self.pooled)
 
     def build(self, config) -> None:
@@ -44,8 +47,27 @@ class Head(PreTrainedModel):
 
     def dropout_of(self, config) -> float:
         """The dropout before a classifier."""
-        own = getattr(config, "classifier_dropout", None)
-        return config.hidden_dropout_prob if own is None else own
+        values = (getattr(config, name, None) for name in self.classifier_dropouts)
+        return next(value for value in values if value is not None)
+
+
+class ForMaskedLM(Head):
+    """Which word stands where one is masked: logits (B, T, V); labels (B, T), -100 where not asked."""
+
+    def words(self, states):
+        """Scores of all words (B, T, V) of the encoder's states (B, T, H)."""
+        raise NotImplementedError
+
+    @may_return_tuple
+    def forward(self, *inputs, labels=None, **options):
+        output = self.base_model(*inputs, return_dict=True, **options)
+        logits = self.words(output.last_hidden_state)
+        return MaskedLMOutput(
+            loss=token_loss(logits, labels),
+            logits=logits,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
 
 
 class ForSequenceClassification(Head):
@@ -99,12 +121,21 @@ class ForQuestionAnswering(Head):
 
     def build(self, config) -> None:
         """Make the scores' layer."""
+        if config.num_labels != 2:
+            raise ValueError(
+                f"{type(self).__name__}: an answer has two scores a token, where it begins and where "
+                f"it ends: num_labels must be 2, not {config.num_labels}"
+            )
         self.qa_outputs = Linear(config.hidden_size, 2)
+
+    def scores(self, output):
+        """Two scores a token (B, T, 2) of the encoder's output."""
+        return self.qa_outputs(output.last_hidden_state)
 
     @may_return_tuple
     def forward(self, *inputs, start_positions=None, end_positions=None, **options):
         output = self.base_model(*inputs, return_dict=True, **options)
-        start, end = self.qa_outputs(output.last_hidden_state).unbind(-1)
+        start, end = self.scores(output).unbind(-1)
         return QuestionAnsweringModelOutput(
             loss=span_loss(start, end, start_positions, end_positions),
             start_logits=start,

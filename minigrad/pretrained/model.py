@@ -22,12 +22,17 @@ class PreTrainedModel(Module):
     tied_weights: {a parameter's name: the name of the parameter that it is}, the same tensor under
     two names, where the configuration has tie_word_embeddings.
     optional: beginnings of the names of base weights that a folder may lack (a pooler, say).
+    has_pooler: whether the family's base model can have one.
+    classifier_dropouts: the names, in the configuration, of the dropout before a classifier; the
+    first that is not None counts.
     """
 
     config_class: type[PretrainedConfig] = PretrainedConfig
     base_model_prefix = ""
     tied_weights: dict[str, str] = {}
     optional: tuple[str, ...] = ()
+    has_pooler = True
+    classifier_dropouts: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
 
     def __init__(self, config: PretrainedConfig):
         super().__init__()
@@ -114,6 +119,14 @@ class PreTrainedModel(Module):
     def longest_input(self) -> int | None:
         """The largest number of tokens; None where there is no limit."""
         return getattr(self.config, "max_position_embeddings", None)
+
+    def asked_for(self, output_hidden_states, output_attentions) -> tuple[bool, bool]:
+        """Whether states and attentions are given back: as passed, or as the configuration says."""
+        states, attentions = self.config.output_hidden_states, self.config.output_attentions
+        return (
+            states if output_hidden_states is None else output_hidden_states,
+            attentions if output_attentions is None else output_attentions,
+        )
 
     @staticmethod
     def attention_mask(mask):
