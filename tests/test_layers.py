@@ -27,6 +27,7 @@ LAYERS = [
     {"text"},
     {"pretrained"},
     {"models"},
+    {"pipelines"},
     {"train"},
     {"benchmarks"},
     {"cli"},
