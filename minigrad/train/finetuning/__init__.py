@@ -1,5 +1,10 @@
 """Fine-tuning of pretrained models: a Trainer with transformers' names, schedules, layer by layer."""
 
+from ...pretrained.collators import (
+    DataCollatorForLanguageModeling,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+)
 from .arguments import TrainingArguments
 from .callbacks import (
     CallbackHandler,
@@ -9,7 +14,7 @@ from .callbacks import (
     TrainerCallback,
 )
 from .checkpoints import get_last_checkpoint, set_seed
-from .data import DataCollatorWithPadding, default_data_collator
+from .data import default_data_collator
 from .evaluation import EvalLoopOutput, EvalPrediction, PredictionOutput
 from .fitting import TrainOutput
 from .layers import GradualUnfreezing, freeze, layerwise_groups, unfreeze

@@ -8,6 +8,7 @@ from ...nn import Module
 from ...nn import functional as F
 from ...optim import Optimizer
 from ...pretrained import PreTrainedModel
+from ...pretrained.collators import DataCollatorWithPadding
 from ...tensor import Tensor
 from ...utils.data import DataLoader
 from .arguments import FILE as ARGUMENTS
@@ -16,7 +17,6 @@ from .callbacks import CallbackHandler, DefaultFlowCallback
 from .checkpoints import save_model, set_seed
 from .data import (
     LABELS,
-    DataCollatorWithPadding,
     EpochBatches,
     RemoveColumns,
     columns_of,
@@ -93,7 +93,7 @@ class Trainer(Fitting, Measuring):
         self.model = model_init() if model is None else model
         self.processing_class = tokenizer if processing_class is None else processing_class
         if data_collator is None:
-            pads = getattr(self.processing_class, "pad_token_id", None) is not None
+            pads = getattr(self.processing_class, "pad_token", None) is not None
             data_collator = (
                 DataCollatorWithPadding(self.processing_class) if pads else default_data_collator
             )
