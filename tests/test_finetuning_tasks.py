@@ -3,6 +3,7 @@
 import numpy
 import pytest
 
+import minigrad
 from minigrad import models
 from minigrad.pretrained.alignment import question_windows
 from minigrad.pretrained.training_tokenizers import train_tokenizer
@@ -32,11 +33,12 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def folder(tokenizer, tmp_path_factory):
     path = tmp_path_factory.mktemp("encoder")
+    minigrad.manual_seed(0)
     models.BertModel(
         models.BertConfig(
             vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
             intermediate_size=32, max_position_embeddings=64, hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0, initializer_range=0.2,
         )
     ).save_pretrained(path)  # fmt: skip
     return path
