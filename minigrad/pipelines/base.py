@@ -1,6 +1,7 @@
 """Pipeline: what all tasks share. Texts to a model's inputs, batches, a model's outputs to results."""
 
 import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Pipeline:
     ):  # fmt: skip
         if isinstance(model, (str, Path)):
             tokenizer = model if tokenizer is None else tokenizer
-            model = self.load(model, config, dtype=dtype, **(model_kwargs or {}))
+            model = self.load(model, config, **(model_kwargs or {}))
         else:
             self.check_model(model)
             if config is not None or model_kwargs:
@@ -53,18 +54,19 @@ class Pipeline:
                     f"{self.task}: with a model given, pass its tokenizer= too (a tokenizer, or the "
                     "folder that has one)"
                 )
-            if dtype is not None:
-                model.to(dtype)
         if isinstance(tokenizer, (str, Path)):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        self.model = model if device is None else model.to(device)
-        self.tokenizer = tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self.batch_size = at_least_one("batch_size", batch_size)
         limits = (tokenizer.model_max_length, model.longest_input())
         limits = [limit for limit in limits if limit is not None and limit < 1e20]
         self.max_length: int | None = min(limits, default=None)
         self.settle(**options)
         self.options = options
+        if dtype is not None and dtype != "auto":
+            model.to(getattr(torch, dtype) if isinstance(dtype, str) else dtype)
+        if device is not None:
+            model.to(device)
 
     # -- the model ---------------------------------------------------------------------------------
 
@@ -191,6 +193,6 @@ class Pipeline:
 
 def at_least_one(name: str, value) -> int:
     """The value; ValueError where it is no whole number of 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} is a whole number of 1 or more, not {value!r}")
     return value

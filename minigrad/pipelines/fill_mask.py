@@ -35,10 +35,9 @@ class FillMaskPipeline(Pipeline):
     def target_ids(self, targets) -> list[int]:
         """The ids of words, each once; ValueError where there is none."""
         words = [targets] if isinstance(targets, str) else list(targets)
-        vocabulary = self.tokenizer.get_vocab()
         found = []
         for word in words:
-            index = vocabulary.get(word)
+            index = self.tokenizer.backend_tokenizer.token_to_id(word)
             if index is None:
                 pieces = self.tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"]
                 piece = self.tokenizer.convert_ids_to_tokens(pieces[0]) if pieces else None
