@@ -45,7 +45,14 @@ def chosen(args):
     """The settings of the model asked for."""
     if args.model == "transformer":
         return TransformerSettings(
-            d_model=args.hidden, inner_dropout=0.1, warmup=1000, batch_size=64, epochs=args.epochs
+            d_model=args.hidden,
+            inner_dropout=0.1,
+            norm_first=True,
+            tied=False,
+            learning_rate=0.5,
+            warmup=500,
+            batch_size=64,
+            epochs=args.epochs,
         )
     return Seq2SeqSettings(
         cell=args.cell,
