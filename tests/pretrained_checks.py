@@ -139,6 +139,56 @@ def check_model(name, config, inputs, folder, *, mask=None):
     return ours
 
 
+def check_defaults(name):
+    """A configuration has transformers' values, under the same names, where nothing is said."""
+    ours, known = getattr(models, name)(), getattr(transformers, name)()
+    names = set(ours._names()) - {"architectures"}
+    assert len(names) > 20
+    for key in names:
+        assert getattr(ours, key) == getattr(known, key), key
+
+
+def check_dropouts(name, config, inputs, dropouts):
+    """Each dropout stands where transformers has it: in training, with this one at 1, others at 0.
+
+    A dropout of 1 leaves nothing over, so that both models give the same numbers.
+    """
+    for chosen in (None, *dropouts):
+        changes = {key: float(key == chosen) for key in dropouts}
+        config = copy.deepcopy(config)
+        for key, value in changes.items():
+            setattr(config, key, value)
+        model = theirs(name, config).double().train()
+        kind = getattr(models, name)
+        ours = kind(kind.config_class.from_dict(config.to_dict())).double().train()
+        state = {k: minigrad.tensor(v.numpy()) for k, v in model.state_dict().items()}
+        ours.load_state_dict(state)
+        found, expected = ours(**to_ours(inputs))[0], model(**to_theirs(inputs))[0]
+        numpy.testing.assert_allclose(
+            found.numpy(force=True), expected.detach().numpy(), rtol=0, atol=1e-10, err_msg=chosen
+        )
+
+
+def check_attentions(model, inputs):
+    """What a model gives is the same whether it gives its attentions too or not.
+
+    The third text has no token that counts: it attends to nothing, and gets the same on both paths.
+    """
+    model.double().eval()
+    mask = inputs["attention_mask"].copy()
+    mask[2] = 0
+    given = to_ours(inputs | {"attention_mask": mask})
+    plain, full = model(**given), model(**given, output_attentions=True)
+    assert list(full) == [*plain, "attentions"]
+    for name, value in plain.items():
+        numpy.testing.assert_allclose(
+            value.numpy(force=True), full[name].numpy(force=True), rtol=1e-12, atol=1e-13
+        )
+    model.config.output_attentions = True
+    assert list(model(**given)) == list(full)
+    model.config.output_attentions = False
+
+
 def check_padding(model, ids, mask, **inputs):
     """A text's outputs are the same alone and in a batch of longer ones."""
     model.double()

@@ -1,6 +1,16 @@
 """The models of the NLP tutorials, one readable file each."""
 
 from ..pretrained import AutoTokenizer, PreTrainedTokenizerFast
+from .albert import (
+    AlbertConfig,
+    AlbertForMaskedLM,
+    AlbertForMultipleChoice,
+    AlbertForPreTraining,
+    AlbertForQuestionAnswering,
+    AlbertForSequenceClassification,
+    AlbertForTokenClassification,
+    AlbertModel,
+)
 from .auto import (
     AutoConfig,
     AutoModel,
@@ -24,10 +34,28 @@ from .bert import (
     BertModel,
 )
 from .crf import CRF
+from .distilbert import (
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertForMultipleChoice,
+    DistilBertForQuestionAnswering,
+    DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
+    DistilBertModel,
+)
 from .fasttext import FastText
 from .glove import GloVe
 from .language_model import RecurrentLM
 from .rnn_classifier import RNNClassifier
+from .roberta import (
+    RobertaConfig,
+    RobertaForMaskedLM,
+    RobertaForMultipleChoice,
+    RobertaForQuestionAnswering,
+    RobertaForSequenceClassification,
+    RobertaForTokenClassification,
+    RobertaModel,
+)
 from .sentence_bert import SentenceTransformer
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
@@ -45,6 +73,14 @@ from .word2vec import (
 )
 
 __all__ = [
+    "AlbertConfig",
+    "AlbertForMaskedLM",
+    "AlbertForMultipleChoice",
+    "AlbertForPreTraining",
+    "AlbertForQuestionAnswering",
+    "AlbertForSequenceClassification",
+    "AlbertForTokenClassification",
+    "AlbertModel",
     "AutoConfig",
     "AutoModel",
     "AutoModelForMaskedLM",
@@ -71,6 +107,13 @@ __all__ = [
     "CRF",
     "CharCNN",
     "CharLSTM",
+    "DistilBertConfig",
+    "DistilBertForMaskedLM",
+    "DistilBertForMultipleChoice",
+    "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification",
+    "DistilBertModel",
     "FastText",
     "FullSoftmax",
     "GloVe",
@@ -79,6 +122,13 @@ __all__ = [
     "PreTrainedTokenizerFast",
     "RNNClassifier",
     "RecurrentLM",
+    "RobertaConfig",
+    "RobertaForMaskedLM",
+    "RobertaForMultipleChoice",
+    "RobertaForQuestionAnswering",
+    "RobertaForSequenceClassification",
+    "RobertaForTokenClassification",
+    "RobertaModel",
     "SentenceTransformer",
     "SentimentCNN",
     "Seq2Seq",

@@ -4,10 +4,15 @@ from types import ModuleType
 
 from ..pretrained import PretrainedConfig
 from ..pretrained.config import read_config
-from . import bert
+from . import albert, bert, distilbert, roberta
 
 # model_type: (the family's file, how its classes' names begin)
-FAMILIES: dict[str, tuple[ModuleType, str]] = {"bert": (bert, "Bert")}
+FAMILIES: dict[str, tuple[ModuleType, str]] = {
+    "albert": (albert, "Albert"),
+    "bert": (bert, "Bert"),
+    "distilbert": (distilbert, "DistilBert"),
+    "roberta": (roberta, "Roberta"),
+}
 
 
 def family(model_type: str | None) -> tuple[ModuleType, str]:
@@ -36,9 +41,13 @@ class AutoConfig:
 
 
 class _Auto:
-    """A kind of model for whichever family; `ending` is how the class's name ends."""
+    """A kind of model for whichever family; `ending` is how the class's name ends.
+
+    fallback: the ending where a family has no class of the first.
+    """
 
     ending = ""
+    fallback = ""
 
     def __init__(self):
         raise TypeError(
@@ -51,6 +60,8 @@ class _Auto:
         """The class of this kind for a configuration's family."""
         module, prefix = family(config.model_type)
         found = getattr(module, prefix + cls.ending, None)
+        if found is None and cls.fallback:
+            found = getattr(module, prefix + cls.fallback, None)
         if found is None:
             raise ValueError(f"{config.model_type} models have no {prefix}{cls.ending}")
         return found
@@ -74,9 +85,10 @@ class AutoModel(_Auto):
 
 
 class AutoModelForPreTraining(_Auto):
-    """With the heads of its pretraining."""
+    """With the heads of its pretraining: those of BERT and ALBERT, or masked words alone."""
 
     ending = "ForPreTraining"
+    fallback = "ForMaskedLM"
 
 
 class AutoModelForMaskedLM(_Auto):
