@@ -243,6 +243,9 @@ class Noise(ft.TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         self.drawn.append((state.global_step, random.random(), numpy.random.rand()))
 
+    def on_epoch_end(self, args, state, control, **kwargs):
+        mg.rand(1)
+
 
 class Shuffled(ft.Trainer):
     """A loader of one's own, shuffled by the run's stream."""

@@ -18,9 +18,9 @@ OPTIMIZERS = {
 STRATEGIES = ("no", "steps", "epoch")
 ORDERS = ("random", "sequential", "group_by_length")
 NO_MIXED = (
-    "{name}=True: there is no mixed precision here. On a CPU it would gain nothing: NumPy computes "
-    "float16 and bfloat16 through float32, so that halves cost more time, and precision besides. "
-    "Leave it False; a whole model in 16 bits is model.to(minigrad.bfloat16), on a GPU"
+    "{name}=True: there is no mixed precision, for minigrad has no autocast. On a CPU it would gain "
+    "nothing either: NumPy computes float16 and bfloat16 through float32, which costs time and "
+    "precision. Leave it False"
 )
 
 

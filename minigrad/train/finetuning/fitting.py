@@ -1,11 +1,9 @@
-"""Training, the half of Trainer that changes weights: epochs, updates, checkpoints, resuming."""
+"""Training, the part of Trainer that changes weights: epochs, updates, and what comes between them."""
 
 import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from ...nn.utils import clip_grad_norm_, get_total_norm
@@ -13,10 +11,9 @@ from ...optim.lr_scheduler import ReduceLROnPlateau
 from ...random import get_rng_state, set_rng_state
 from ...utils.data import DataLoader
 from . import checkpoints
-from .callbacks import ExportableState
 from .data import EpochBatches
 from .evaluation import speed_metrics
-from .state import FILE as STATE
+from .saving import Place, Saving
 from .state import TrainerState
 
 
@@ -28,24 +25,7 @@ class TrainOutput(NamedTuple):
     metrics: dict[str, float]
 
 
-@dataclass
-class Place:
-    """Where a run is: the epoch, batches of it that are done, and figures for the next log.
-
-    loss_sum: of updates since number logged_at; total_loss: of those before. grad_norm and
-    learning_rate: of the last update.
-    """
-
-    epoch: int = 0
-    batches: int = 0
-    loss_sum: float = 0.0
-    total_loss: float = 0.0
-    logged_at: int = 0
-    grad_norm: float | None = None
-    learning_rate: float | None = None
-
-
-class Fitting:
+class Fitting(Saving):
     """train(), and training_step() which may be overridden."""
 
     def train(
@@ -106,6 +86,9 @@ class Fitting:
         args, place = self.args, self._place
         if place.batches == 0:
             self.state.epoch = float(epoch)
+            if self._pending is not None:
+                checkpoints.restore_streams(self._pending)
+                self._pending = None
         self.event("on_epoch_begin")
         iterator = self._open(loader, epoch, place.batches)
         while place.batches < batches and self.state.global_step < self.state.max_steps:
@@ -141,21 +124,19 @@ class Fitting:
 
     def _open(self, loader, epoch: int, first: int) -> Iterator:
         """The batches of an epoch from a number on; streams go on where a checkpoint has them."""
-        pending, self._pending = self._pending, None
         order = loader.batch_sampler if isinstance(loader, DataLoader) else None
         ours = isinstance(order, EpochBatches)
         if ours:
             order.start(epoch, first)
-        if pending is not None and not first:
-            checkpoints.restore_streams(pending)
-        elif pending is not None and not ours:  # a loader of another kind shuffles as it did
+        pending, self._pending = self._pending, None  # of a checkpoint in the midst of this epoch
+        if pending is not None and not ours:  # a loader of another kind shuffles as it did
             set_rng_state(pending["epoch_rng"])
-        self._epoch_rng = get_rng_state() if pending is None or not first else pending["epoch_rng"]
+        self._epoch_rng = get_rng_state() if pending is None else pending["epoch_rng"]
         iterator = iter(loader)
         if not ours:
             for _ in itertools.islice(iterator, first):
                 pass
-        if pending is not None and first:
+        if pending is not None:
             checkpoints.restore_streams(pending)
         return iterator
 
@@ -274,75 +255,3 @@ class Fitting:
             checkpoints.keep_alone(args.output_dir, best)
         self.event("on_train_end")
         return TrainOutput(steps, loss, metrics)
-
-    # -- checkpoints -----------------------------------------------------------------------------
-
-    def _checkpoint(self, asked: str | bool | None) -> Path | None:
-        """The folder to go on from, if any."""
-        if asked is None or asked is False:
-            return None
-        if asked is True:
-            found = checkpoints.get_last_checkpoint(self.args.output_dir)
-            if found is None:
-                raise ValueError(
-                    f"Trainer: there is no checkpoint to resume in {self.args.output_dir}"
-                )
-            return Path(found)
-        if not (Path(asked) / STATE).is_file():
-            raise ValueError(f"Trainer: {asked} is no checkpoint: it has no {STATE}")
-        return Path(asked)
-
-    def _shape(self, batches: int) -> dict:
-        """What an epoch is made of; it must be the same where a run goes on in the midst of one."""
-        args = self.args
-        return {
-            "batches": batches,
-            "per_device_train_batch_size": args.train_batch_size,
-            "gradient_accumulation_steps": args.gradient_accumulation_steps,
-        }
-
-    def _save_checkpoint(self) -> None:
-        """Write checkpoint-N, and delete old ones beyond save_total_limit."""
-        state, root = self.state, Path(self.args.output_dir)
-        final = root / f"{checkpoints.PREFIX}{state.global_step}"
-        with checkpoints.Writing(final) as folder:
-            self.save_model(folder)
-            if state.best_global_step is not None:
-                best = root / f"{checkpoints.PREFIX}{state.best_global_step}"
-                if best == final or best.is_dir():
-                    state.best_model_checkpoint = str(best)
-            if not self.args.save_only_model:
-                checkpoints.save_training(
-                    folder,
-                    optimizer=self.optimizer.state_dict(),
-                    scheduler=self.lr_scheduler.state_dict(),
-                    place=asdict(self._place),
-                    shape=self._shape(len(self.callback_handler.context["train_dataloader"])),
-                    epoch_rng=self._epoch_rng,
-                )
-            for callback in self.callback_handler.callbacks:
-                if isinstance(callback, ExportableState):
-                    state.stateful_callbacks[type(callback).__name__] = callback.state()
-            state.save_to_json(folder / STATE)
-        checkpoints.rotate(root, self.args.save_total_limit, state.best_model_checkpoint)
-
-    def _resume(self, folder: Path, batches: int) -> None:
-        """Take everything from a checkpoint; ValueError if its epochs were made of other batches."""
-        state = TrainerState.load_from_json(folder / STATE)
-        parts = checkpoints.load_training(folder)
-        place = Place(**parts["place"])
-        if self.args.ignore_data_skip:
-            place.batches = 0
-        elif place.batches and parts["shape"] != self._shape(batches):
-            raise ValueError(
-                f"Trainer: {folder} is from the midst of an epoch of {parts['shape']}; this run has "
-                f"{self._shape(batches)}. Use the same, or ignore_data_skip=True to begin the epoch anew"
-            )
-        self.optimizer.load_state_dict(parts["optimizer"])
-        self.lr_scheduler.load_state_dict(parts["scheduler"])
-        checkpoints.load_model(self.model, folder)
-        for callback in self.callback_handler.callbacks:
-            saved = state.stateful_callbacks.get(type(callback).__name__)
-            if isinstance(callback, ExportableState) and saved is not None:
-                callback.load_state(saved)
-        self.state, self._place, self._pending = state, place, parts

@@ -1,4 +1,4 @@
-"""Evaluation and prediction, the half of Trainer that changes no weights."""
+"""Evaluation and prediction, the part of Trainer that changes no weights."""
 
 import time
 from collections.abc import Mapping

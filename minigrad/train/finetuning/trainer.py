@@ -5,9 +5,7 @@ from pathlib import Path
 
 from ...generator import Generator
 from ...nn import Module
-from ...nn import functional as F
 from ...optim import Optimizer
-from ...pretrained import PreTrainedModel
 from ...pretrained.collators import DataCollatorWithPadding
 from ...tensor import Tensor
 from ...utils.data import DataLoader
@@ -26,6 +24,7 @@ from .data import (
 )
 from .fitting import Fitting
 from .layers import decay_parameters
+from .losses import Losses
 from .measuring import Measuring
 from .progress import HistoryPlot, reporter
 from .schedules import get_scheduler
@@ -33,7 +32,7 @@ from .state import FILE as STATE
 from .state import TrainerControl, TrainerState
 
 
-class Trainer(Fitting, Measuring):
+class Trainer(Fitting, Measuring, Losses):
     """Trains a model by TrainingArguments: `Trainer(model, args, train_dataset=...).train()`.
 
     model: its forward takes the columns of the examples and gives a dict with "loss", or a tuple that
@@ -46,9 +45,6 @@ class Trainer(Fitting, Measuring):
     optimizer_cls_and_kwargs: a class and options for it. compute_loss_func(outputs, labels,
     num_items_in_batch): the loss, as a sum divided by the labels in the whole update.
     """
-
-    # Set it where compute_loss is overridden: True if it divides by num_items_in_batch itself.
-    loss_is_scaled_for_ga: bool | None = None
 
     def __init__(
         self,
@@ -239,72 +235,6 @@ class Trainer(Fitting, Measuring):
         """Both."""
         self.create_optimizer()
         self.create_scheduler(num_training_steps)
-
-    # -- loss ------------------------------------------------------------------------------------
-
-    def compute_loss(
-        self, model, inputs: dict, return_outputs: bool = False, num_items_in_batch=None
-    ):
-        """The loss of a batch, and with return_outputs (loss, outputs); to be overridden.
-
-        The model's own; with label smoothing cross-entropy of its logits; or compute_loss_func's.
-        Raises ValueError where the model gives no loss.
-        """
-        smoothing = self.args.label_smoothing_factor
-        labels = None
-        if self.compute_loss_func is not None or smoothing:
-            inputs = dict(inputs)
-            labels = inputs.pop("labels", None)
-        outputs = model(**inputs)
-        if self.compute_loss_func is not None:
-            loss = self.compute_loss_func(outputs, labels, num_items_in_batch=num_items_in_batch)
-        elif smoothing:
-            loss = self._smoothed_loss(outputs, labels, smoothing)
-        elif isinstance(outputs, Mapping):
-            if outputs.get("loss") is None:
-                raise ValueError(
-                    f"{type(model).__name__} gave no loss of {', '.join(inputs)}, only "
-                    f"{', '.join(outputs)}: are there labels in the data set, and are they called "
-                    f"{' and '.join(self.label_names) or 'as the model calls them'}?"
-                )
-            loss = outputs["loss"]
-        else:
-            loss = outputs[0] if isinstance(outputs, (tuple, list)) else outputs
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"Trainer: a loss is one number, not {shape}: {type(model).__name__}")
-        return (loss, outputs) if return_outputs else loss
-
-    @staticmethod
-    def _smoothed_loss(outputs, labels, smoothing: float) -> Tensor:
-        """Cross-entropy with the label's share 1 - e + e / C (Szegedy et al. 2016); -100 is no label."""
-        if labels is None or labels.is_floating_point():
-            raise ValueError(
-                "label_smoothing_factor needs whole numbers as `labels`; this batch has "
-                + ("none" if labels is None else f"labels of dtype {labels.dtype}")
-            )
-        logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs[0]
-        return F.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), label_smoothing=smoothing
-        )
-
-    def first_is_loss(self, inputs) -> bool:
-        """Whether a tuple that the model gives for these inputs begins with its loss."""
-        hidden = self.compute_loss_func is not None or self.args.label_smoothing_factor
-        names = self.label_names
-        return not hidden and bool(names) and all(inputs.get(name) is not None for name in names)
-
-    def count_items(self, batches: list) -> int | None:
-        """Labels in batches, those of -100 not counted; None where `labels` is missing in one."""
-        labels = [x.get("labels") if isinstance(x, Mapping) else None for x in batches]
-        if any(not isinstance(label, Tensor) for label in labels):
-            return None
-        return sum(int((label != -100).sum()) for label in labels)
-
-    def means_over_labels(self) -> bool:
-        """Whether a batch's loss is the mean over its labels, and weighs by their number."""
-        known = isinstance(self.model, PreTrainedModel) or bool(self.args.label_smoothing_factor)
-        return known and self.label_names == ["labels"]
 
     # -- logs and files --------------------------------------------------------------------------
 
