@@ -20,7 +20,7 @@ UNKNOWN = 10.0  # how much less likely an unknown sign is than the least likely 
 def clean(text: str) -> str:
     """Quotes of one kind, no accents, lower case."""
     text = unicodedata.normalize("NFKD", text.replace("``", '"').replace("''", '"'))
-    return "".join(sign for sign in text if unicodedata.category(sign) != "Mn").lower()
+    return "".join(sign for sign in text if unicodedata.category(sign)[0] != "M").lower()
 
 
 def viterbi(word: str, scores: dict[str, float], longest: int, unknown: float) -> list[str]:

@@ -13,13 +13,10 @@ from minigrad.pretrained import train_tokenizer
 from minigrad.text import load
 
 LONGEST = 100  # characters; a longer word is unknown
-CHINESE = [
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-]
+CHINESE = [  # blocks of signs that are words of their own, as the library has them
+    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B81F), (0x2B920, 0x2CEAF),
+    (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
+]  # fmt: skip
 
 
 def clean(text: str) -> str:

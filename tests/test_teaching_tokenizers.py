@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 STRANGE = [
     "", " ", "  two  spaces\tand\na line ", "Naïve CAFÉ Ångström!", "日本語 and 中文字", "don't we've IT'S 'tis",
     "3.14 x² ½ Ⅷ ٣", "a\u200db\u00a0c\u2009d", "😀😃 ☃", "``quoted'' text", "x" * 120, "ΟΔΥΣΣΕΥΣ", "…—–\x97",
-    "\x00\ufffd\x1c\x85end", "ﬁne ﬂuent", "$5 + 3 = 8 ^ ~ `", "ß İstanbul ǅ",
+    "\x00\ufffd\x1c\x85end", "ﬁne ﬂuent", "$5 + 3 = 8 ^ ~ `", "ß İstanbul ǅ", "a\u0c41\u0301 \U0002b8ae \U0002b8aeb",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..extra import need
 from ..files import atomic
-from .special_tokens import content
+from .special_tokens import NAMES, content
 from .tokenizer_parts import (
     BERT_TOKENS,
     ROBERTA_TOKENS,
@@ -48,7 +48,7 @@ def read_folder(folder, changes: dict):
             f"{folder} holds no tokenizer: neither {TOKENIZER}, nor {VOCAB}, nor {VOCAB_JSON} and "
             f"{MERGES}; from_pretrained reads a local folder"
         )
-    settings = _read_settings(folder) | changes
+    settings = _one_name(_read_settings(folder)) | _one_name(changes)
     if (folder / TOKENIZER).is_file():
         backend = _read_tokenizer(folder / TOKENIZER)
         settings.setdefault("tokenizer_class", class_of(backend))
@@ -59,7 +59,7 @@ def read_folder(folder, changes: dict):
         add_tokens(backend, settings)
     elif (folder / VOCAB).is_file():
         settings.setdefault("tokenizer_class", "BertTokenizer")
-        settings = BERT_TOKENS | settings
+        settings = _with_defaults(BERT_TOKENS, settings)
         backend = wordpiece(_read_words(folder / VOCAB, content(settings["unk_token"])), settings)
         add_tokens(backend, settings)
         bert_template(backend, settings)
@@ -69,7 +69,7 @@ def read_folder(folder, changes: dict):
                 f"{folder} holds {VOCAB_JSON}, but no {MERGES}: byte-level BPE needs both"
             )
         settings.setdefault("tokenizer_class", "RobertaTokenizer")
-        settings = ROBERTA_TOKENS | settings
+        settings = _with_defaults(ROBERTA_TOKENS, settings)
         ids, merges = read_json(folder / VOCAB_JSON), _read_merges(folder / MERGES)
         try:
             backend = bpe(ids, merges, settings)
@@ -102,17 +102,27 @@ def _read_settings(folder: Path) -> dict:
     settings = read_json(folder / CONFIG)
     if "added_tokens_decoder" not in settings:
         settings |= read_json(folder / SPECIAL)
-    if "additional_special_tokens" in settings:
-        old = settings.pop("additional_special_tokens")
-        settings.setdefault("extra_special_tokens", old)
     kind = settings.get("tokenizer_class") or TYPES.get(
         read_json(folder / "config.json").get("model_type")
     )
-    paths = ("name_or_path", "tokenizer_file", "special_tokens_map_file")  # of another machine
-    settings = {
-        name: value for name, value in settings.items() if value is not None and name not in paths
-    }
+    for name in ("name_or_path", "tokenizer_file", "special_tokens_map_file"):
+        settings.pop(name, None)  # paths of another machine
     return settings | ({"tokenizer_class": kind.removesuffix("Fast")} if kind else {})
+
+
+def _one_name(settings: dict) -> dict:
+    """Settings with special tokens that have no name as a list, under the newer of its two names."""
+    old, new = "additional_special_tokens", "extra_special_tokens"
+    settings = {k: v for k, v in settings.items() if v is not None or k in NAMES}
+    extra = settings.pop(old, []) if new not in settings else settings.pop(new)
+    settings.pop(old, None)
+    extra = list(extra.values()) if isinstance(extra, dict) else extra
+    return settings | ({new: extra} if extra else {})
+
+
+def _with_defaults(tokens: dict[str, str], settings: dict) -> dict:
+    """The settings with these special tokens where they name none."""
+    return tokens | {name: value for name, value in settings.items() if value is not None}
 
 
 def _read_tokenizer(path: Path):
