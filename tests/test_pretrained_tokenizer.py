@@ -75,11 +75,11 @@ def agree(both, *texts, **options):
 # -- calls -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("padding", [False, True, "max_length", "longest", "do_not_pad"])
+@pytest.mark.parametrize("padding", [False, "longest", "max_length"])
 def test_all_combinations_equal_transformers(both, padding):
     found = 0
     for truncation, longest, more in itertools.product(
-        [None, False, True, "longest_first", "only_first", "do_not_truncate"],
+        [None, False, "longest_first", "only_first"],
         [None, 12, 40],
         [{}, {"return_overflowing_tokens": True, "stride": 2, "return_offsets_mapping": True}],
     ):
@@ -91,7 +91,7 @@ def test_all_combinations_equal_transformers(both, padding):
             (TEXTS[4], ""),
         ]:
             found += agree(both, text, pair, **options) is not None
-    assert found > 100
+    assert found > 60
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,8 @@ def test_all_combinations_equal_transformers(both, padding):
         {"padding": True, "pad_to_multiple_of": 8},
         {"padding": True, "padding_side": "left", "truncation": True, "max_length": 9},
         {"truncation": "only_second", "max_length": 12},
+        {"truncation": "do_not_truncate", "padding": "do_not_pad", "max_length": 5},
+        {"truncation": True, "padding": True},
     ],
 )
 def test_further_options_equal_transformers(both, options):
