@@ -16,6 +16,7 @@ from minigrad.pretrained import (
     next_sentence_pairs,
     sentence_order_pairs,
     static_masking,
+    train_tokenizer,
 )
 
 pytest.importorskip("tokenizers")
@@ -300,6 +301,23 @@ def test_sentences_without_neighbours_are_left_out(tokenizer):
     assert sentence_order_pairs([["the dog sees"], []], tokenizer) == []
     pairs = sentence_order_pairs([["the dog sees"] * 3], tokenizer, max_length=9)
     assert len(pairs) == 1  # of the first two; the third has no neighbour left
+
+
+def test_pairs_train_albert():
+    from minigrad import models
+
+    tokenizer = train_tokenizer(TEXTS[::3], "unigram", 60)
+    mg.manual_seed(7)
+    rows = sentence_order_pairs(DOCUMENTS[:3], tokenizer, max_length=32)[:4]
+    batch = DataCollatorForLanguageModeling(tokenizer)(rows)
+    assert set(batch.token_type_ids.reshape(-1).tolist()) == {0, 1}
+    config = models.AlbertConfig(
+        vocab_size=len(tokenizer), embedding_size=8, hidden_size=8, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16, max_position_embeddings=32,
+    )  # fmt: skip
+    loss = models.AlbertForPreTraining(config)(**batch).loss
+    expected = math.log(len(tokenizer)) + math.log(2)  # it knows nothing yet
+    assert abs(loss.item() - expected) < 0.5
 
 
 def test_static_masks_are_drawn_once(tokenizer, encoded):

@@ -10,6 +10,8 @@ import minigrad as torch
 
 from .collators import DataCollatorForLanguageModeling
 
+TOGETHER = 256  # examples that are masked in one go
+
 
 def _below(n: int) -> int:
     """A whole number from 0 to n - 1, of minigrad's random stream."""
@@ -56,6 +58,7 @@ def _pairs(name, documents, tokenizer, max_length: int, label: str, make: Callab
                 " ".join(second),
                 truncation=True,
                 max_length=max_length,
+                return_token_type_ids=True,
                 return_special_tokens_mask=True,
             )
             examples.append({**encoded, label: value})
@@ -120,10 +123,30 @@ def static_masking(
         raise ValueError("static_masking: the collator must mask: mlm=True")
     masked = []
     for _ in range(copies):
-        for example in examples:
-            ids = torch.as_tensor(example["input_ids"])[None]
-            special = example.get("special_tokens_mask")
-            ids, labels = collator.mask_tokens(ids, None if special is None else [special])
-            kept = {k: v for k, v in example.items() if k != "special_tokens_mask"}
-            masked.append(kept | {"input_ids": ids[0].tolist(), "labels": labels[0].tolist()})
+        for start in range(0, len(examples), TOGETHER):
+            masked += _masked(examples[start : start + TOGETHER], collator)
     return masked
+
+
+def _masked(examples: Sequence[dict], collator) -> list[dict]:
+    """Examples with masked input_ids and with labels; what fills rows to one length is cut off again."""
+    rows = [list(example["input_ids"]) for example in examples]
+    special = [
+        list(
+            example.get("special_tokens_mask")
+            or collator.tokenizer.get_special_tokens_mask(row, already_has_special_tokens=True)
+        )
+        for example, row in zip(examples, rows, strict=True)
+    ]
+    width = max(map(len, rows))
+    ids, labels = collator.mask_tokens(
+        torch.tensor([row + [0] * (width - len(row)) for row in rows]),
+        torch.tensor([row + [1] * (width - len(row)) for row in special]),
+    )
+    return [
+        {name: value for name, value in example.items() if name != "special_tokens_mask"}
+        | {"input_ids": new[: len(row)], "labels": asked[: len(row)]}
+        for example, row, new, asked in zip(
+            examples, rows, ids.tolist(), labels.tolist(), strict=True
+        )
+    ]
