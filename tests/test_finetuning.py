@@ -231,6 +231,17 @@ def test_losses_of_ones_own_are_weighed_as_said(tmp_path):
         assert a[name] == pytest.approx(b[name], rel=1e-5)
 
 
+def test_a_logged_loss_is_the_mean_since_the_last_log(tmp_path):
+    losses = {}
+    for steps in (1, 3):
+        args = arguments(tmp_path, logging_steps=steps, num_train_epochs=3)  # 5 updates an epoch
+        trainer = ft.Trainer(tiny(), args, train_dataset=examples(36))
+        output = trainer.train()
+        losses[steps] = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    numpy.testing.assert_allclose(numpy.reshape(losses[1], (5, 3)).mean(1), losses[3], rtol=1e-12)
+    assert output.training_loss == pytest.approx(sum(losses[1]) / 15, rel=1e-12)
+
+
 # -- resuming ------------------------------------------------------------------------------------
 
 
@@ -267,7 +278,7 @@ RESUMED = {
     "plain": {},
     "a loader of one's own": dict(kind=Shuffled),
     "by length": dict(group_by_length=True, weight_decay=0.1),
-    "sparse logs": dict(logging_steps=4, lr_scheduler_type="cosine", warmup_ratio=0.2),
+    "sparse logs": dict(logging_steps=3, lr_scheduler_type="cosine", warmup_ratio=0.2),
     "logs of epochs": dict(logging_strategy="epoch", eval_strategy="epoch"),
     "plateau": dict(lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="steps", eval_steps=2),
     "sgd": dict(optim="sgd", data_seed=5, max_steps=7),

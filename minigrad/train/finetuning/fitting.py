@@ -131,7 +131,7 @@ class Fitting(Saving):
         pending, self._pending = self._pending, None  # of a checkpoint in the midst of this epoch
         if pending is not None and not ours:  # a loader of another kind shuffles as it did
             set_rng_state(pending["epoch_rng"])
-        self._epoch_rng = get_rng_state() if pending is None else pending["epoch_rng"]
+        self._epoch_rng = get_rng_state()
         iterator = iter(loader)
         if not ours:
             for _ in itertools.islice(iterator, first):
