@@ -18,6 +18,7 @@ from pretrained_checks import (
 
 import minigrad as mg
 from minigrad import models
+from minigrad.pretrained import PreTrainedModel
 from minigrad.pretrained.config import PretrainedConfig
 from minigrad.serialization import load_safetensors, save_safetensors
 
@@ -275,5 +276,9 @@ def test_bad_input():
         model(mg.tensor([[1, 2, 3]]), mg.ones(1, 4))
     with pytest.raises(IndexError, match="the table has 50 rows"):
         model(mg.tensor([[1, 99]]))
+    with pytest.raises(ValueError, match=r"inputs_embeds \(1, 3, 1\) must be \(B, T, 24\)"):
+        model(inputs_embeds=mg.ones(1, 3, 1))
+    with pytest.raises(NotImplementedError, match="PreTrainedModel does not say which"):
+        PreTrainedModel(PretrainedConfig()).get_input_embeddings()
     with pytest.raises(ValueError, match="there is no activation 'golu'"):
         models.BertModel(models.BertConfig(**SIZES | {"hidden_act": "golu"}))

@@ -108,9 +108,7 @@ def test_a_head_on_a_saved_encoder_starts_anew(tmp_path):
     assert type(ours) is models.DistilBertForSequenceClassification
     assert ours.classifier.out_features == 4 and ours.pre_classifier.bias.abs().sum() == 0
     table = model.embeddings.word_embeddings.weight.detach().numpy()
-    numpy.testing.assert_array_equal(
-        ours.distilbert.get_input_embeddings().weight.numpy(force=True), table
-    )
+    numpy.testing.assert_array_equal(ours.get_input_embeddings().weight.numpy(force=True), table)
 
 
 def test_names_of_values(tmp_path):
@@ -143,6 +141,8 @@ def test_bad_input():
         model()
     with pytest.raises(ValueError, match=r"attention_mask \(1, 4\) does not fit inputs \(1, 3\)"):
         model(mg.tensor([[2, 3, 4]]), mg.ones(1, 4))
+    with pytest.raises(ValueError, match=r"inputs_embeds \(1, 3, 1\) must be \(B, T, 24\)"):
+        model(inputs_embeds=mg.ones(1, 3, 1))
     with pytest.raises(IndexError, match="the table has 50 rows"):
         model(mg.tensor([[2, 99]]))
     with pytest.raises(ValueError, match="DistilBertConfig: dim 24 cannot be cut into 5 heads"):

@@ -147,6 +147,8 @@ def test_bad_input():
         model()
     with pytest.raises(ValueError, match=r"attention_mask \(1, 4\) does not fit inputs \(1, 3\)"):
         model(mg.tensor([[2, 3, 4]]), mg.ones(1, 4))
+    with pytest.raises(ValueError, match=r"inputs_embeds \(1, 3, 1\) must be \(B, T, 24\)"):
+        model(inputs_embeds=mg.ones(1, 3, 1))
     with pytest.raises(IndexError, match="the table has 50 rows"):
         model(mg.tensor([[2, 99]]))
     for changes, message in (

@@ -68,6 +68,14 @@ class PreTrainedModel(Module):
         """The model without a head."""
         return getattr(self, self.base_model_prefix, self)
 
+    def get_input_embeddings(self) -> Embedding:
+        """The table of word vectors; a family's model without a head says which it is."""
+        if self.base_model is self:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not say which its word vectors are"
+            )
+        return self.base_model.get_input_embeddings()
+
     def tied(self) -> dict[str, str]:
         """The names that stand for another parameter, and which."""
         return self.tied_weights if self.config.tie_word_embeddings else {}
@@ -103,6 +111,12 @@ class PreTrainedModel(Module):
         if given.dim() != (2 if inputs_embeds is None else 3):
             raise ValueError(
                 f"{name}: input_ids are (B, T) and inputs_embeds (B, T, H), not {tuple(given.shape)}"
+            )
+        width = self.get_input_embeddings().embedding_dim
+        if inputs_embeds is not None and inputs_embeds.shape[2] != width:
+            raise ValueError(
+                f"{name}: inputs_embeds {tuple(given.shape)} must be (B, T, {width}): that long are "
+                "its word vectors"
             )
         length, limit = given.shape[1], self.longest_input()
         if limit is not None and length > limit:
