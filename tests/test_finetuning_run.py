@@ -357,6 +357,17 @@ def test_evaluate_and_predict(tmp_path):
         ft.Trainer(model, args).evaluate()
 
 
+def test_figures_of_any_kind_go_into_the_checkpoint(tmp_path):
+    rows = examples(8)
+    kinds = {"mean": numpy.float32(0.5), "each": numpy.array([1, 2]), "by": {"A": mg.tensor(3)}}
+    args = arguments(tmp_path, eval_strategy="epoch", save_strategy="epoch", num_train_epochs=1)
+    ft.Trainer(tiny(), args, None, rows, rows, compute_metrics=lambda p: kinds).train()
+    state = ft.TrainerState.load_from_json(tmp_path / "checkpoint-1" / "trainer_state.json")
+    log = state.log_history[1]
+    assert (log["eval_mean"], log["eval_each"], log["eval_by"]) == (0.5, [1, 2], {"A": 3})
+    assert (tmp_path / "history.png").is_file()
+
+
 def test_spans_have_two_labels(tmp_path):
     rows = [
         {k: v for k, v in row.items() if k != "labels"} | {"start_positions": 0, "end_positions": 1}

@@ -110,10 +110,12 @@ def speed_metrics(prefix: str, seconds: float, num_samples=None, num_steps=None)
     return figures
 
 
-def plain_numbers(metrics: Mapping) -> dict:
-    """Figures as JSON has them: 0-d arrays, tensors and NumPy's numbers become Python's."""
-    return {
-        name: value.item() if isinstance(value, (Tensor, numpy.generic, numpy.ndarray))
-        and math.prod(value.shape) == 1 else value
-        for name, value in metrics.items()
-    }  # fmt: skip
+def plain_numbers(value):
+    """Figures as JSON has them: arrays and tensors become numbers or lists, in dicts and lists too."""
+    if isinstance(value, (Tensor, numpy.generic, numpy.ndarray)):
+        return value.item() if math.prod(value.shape) == 1 else value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain_numbers(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_numbers(part) for part in value]
+    return value

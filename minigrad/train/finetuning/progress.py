@@ -1,6 +1,7 @@
 """A fine-tuning run on the terminal: a bar and a row for every evaluation, or its logs printed."""
 
 import importlib.util
+import math
 import sys
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class ProgressCallback(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         self.progress.step_done(
-            max(1, round(state.epoch + 0.5)), state.global_step, state.max_steps, self.loss or 0.0
+            math.ceil(state.epoch), state.global_step, state.max_steps, self.loss or 0.0
         )
 
     def on_log(self, args, state, control, logs=None, **kwargs):
