@@ -375,6 +375,30 @@ def test_saved_folders_are_read_by_both(form, tmp_path, folder):
     assert ours.extra_special_tokens_ids == [ours.convert_tokens_to_ids("<e1>")]
 
 
+def test_a_tokenizer_of_the_library(folder, tmp_path):
+    def make():
+        words = {"[UNK]": 0, "a": 1, "b": 2, "<end>": 3}
+        backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+        backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        return backend
+
+    named = dict(unk_token="[UNK]", pad_token="<pad>", eos_token="<end>", padding_side="left")
+    ours = PreTrainedTokenizerFast(tokenizer_object=make(), **named)
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=make(), **named)
+    agree((ours, theirs), ["a b c", "a<end>", "b <pad> a"], padding=True)
+    assert (len(ours), ours.pad_token_id) == (len(theirs), theirs.pad_token_id) == (5, 4)
+    ours.save_pretrained(tmp_path)
+    for kind in (AutoTokenizer, transformers.AutoTokenizer):
+        agree((ours, kind.from_pretrained(tmp_path)), ["a b c", "a<end>"], ["b", "c"], padding=True)
+    files = [
+        kind(tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]")
+        for kind in (PreTrainedTokenizerFast, transformers.PreTrainedTokenizerFast)
+    ]
+    assert list(agree(files, TEXTS, padding=True)) == ["input_ids", "attention_mask"]
+    with pytest.raises(FileNotFoundError, match="nowhere.json"):
+        PreTrainedTokenizerFast(tokenizer_file=tmp_path / "nowhere.json")
+
+
 def test_adding_tokens_equals_transformers(folder):
     pair = [t.from_pretrained(folder) for t in (AutoTokenizer, transformers.AutoTokenizer)]
     for call_it in (

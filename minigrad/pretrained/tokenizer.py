@@ -4,15 +4,14 @@ The cutting itself is the tokenizers library's; names, options and outputs are t
 """
 
 import warnings
-from collections.abc import Mapping
 
 from ..extra import need
 from .encoding import BatchEncoding, check_tensors
-from .padding import as_lists, check_side, lengths, pad_rows
+from .padding import check_side, lengths, pad_rows
 from .special_tokens import NAMES
-from .tokenizer_files import read_folder, write_folder
-from .tokenizer_parts import class_defaults, class_of
-from .tokenizer_texts import batch_of, clean_up, encode_batch
+from .tokenizer_files import read_folder, read_tokenizer, write_folder
+from .tokenizer_parts import add_tokens, class_defaults, plain_template
+from .tokenizer_texts import batch_of, encode_batch
 from .tokenizer_vocabulary import TokenizerVocabulary
 
 UNBOUNDED = int(1e30)  # model_max_length where none is known
@@ -21,7 +20,9 @@ UNBOUNDED = int(1e30)  # model_max_length where none is known
 class PreTrainedTokenizerFast(TokenizerVocabulary):
     """tokenizer(texts) -> BatchEncoding with input_ids, attention_mask and, for BERT, token_type_ids.
 
-    tokenizer_object: a Tokenizer of the tokenizers library. settings: special tokens by name,
+    tokenizer_object: a Tokenizer of the tokenizers library, which is used as it is: special tokens
+    that it lacks are added, calls set its padding and truncation. tokenizer_file: a tokenizer.json to
+    read one from. settings: special tokens by name,
     extra_special_tokens, model_max_length, padding_side and truncation_side ("right" or "left"),
     model_input_names, clean_up_tokenization_spaces; others are kept and written back.
     """
@@ -29,7 +30,11 @@ class PreTrainedTokenizerFast(TokenizerVocabulary):
     is_fast = True
     pad_token_type_id = 0
 
-    def __init__(self, tokenizer_object, *, name_or_path: str = "", **settings):
+    def __init__(
+        self, tokenizer_object=None, *, tokenizer_file=None, name_or_path: str = "", **settings
+    ):
+        if tokenizer_file is not None:
+            tokenizer_object = read_tokenizer(tokenizer_file)
         if not isinstance(tokenizer_object, need("tokenizers", extra="models").Tokenizer):
             raise TypeError(
                 "PreTrainedTokenizerFast takes a tokenizers.Tokenizer, not a "
@@ -37,7 +42,10 @@ class PreTrainedTokenizerFast(TokenizerVocabulary):
             )
         super().__init__(tokenizer_object)
         self.name_or_path = str(name_or_path)
-        settings.setdefault("tokenizer_class", class_of(tokenizer_object))
+        settings.setdefault("tokenizer_class", type(self).__name__)
+        add_tokens(tokenizer_object, settings)
+        if tokenizer_object.post_processor is None:
+            plain_template(tokenizer_object)
         for name in NAMES:
             setattr(self, name, settings.pop(name, None))
         self.extra_special_tokens = settings.pop("extra_special_tokens", None)
@@ -246,51 +254,6 @@ class PreTrainedTokenizerFast(TokenizerVocabulary):
             with_mask=self._default("attention_mask", return_attention_mask),
         )
         return BatchEncoding(found, tensor_type=return_tensors or kind)
-
-    # -- ids to texts ------------------------------------------------------------------------------
-
-    def decode(
-        self,
-        token_ids,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-    ):
-        """The text of ids: a number, a list, a tensor (T); a list of texts for rows (B, T).
-
-        clean_up_tokenization_spaces: no spaces before punctuation and 's, n't (not for BPE).
-        """
-        ids = as_lists(token_ids)
-        if isinstance(ids, Mapping):
-            ids = as_lists(ids["input_ids"])
-        if isinstance(ids, int):
-            ids = [ids]
-        if ids and isinstance(ids[0], (list, tuple)):
-            return [
-                self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids
-            ]
-        if any(index < 0 for index in ids):
-            raise ValueError(
-                f"decode: an id is 0 or more, got {min(ids)}; leave out labels of -100"
-            )
-        text = self.backend_tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
-        clean = clean_up_tokenization_spaces
-        clean = self.clean_up_tokenization_spaces if clean is None else clean
-        return clean_up(text) if clean and self.kind != "BPE" else text
-
-    def batch_decode(
-        self,
-        sequences,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-    ) -> list[str]:
-        """The texts of rows of ids."""
-        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
-        return [texts] if isinstance(texts, str) else texts
-
-    @property
-    def kind(self) -> str:
-        """How words are cut: WordPiece, BPE, Unigram."""
-        return type(self.backend_tokenizer.model).__name__
 
     def __repr__(self) -> str:
         return (

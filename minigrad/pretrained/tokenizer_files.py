@@ -8,6 +8,7 @@ from ..files import atomic
 from .special_tokens import NAMES, content
 from .tokenizer_parts import (
     BERT_TOKENS,
+    CLASSES,
     ROBERTA_TOKENS,
     TYPES,
     add_tokens,
@@ -50,7 +51,7 @@ def read_folder(folder, changes: dict):
         )
     settings = _one_name(_read_settings(folder)) | _one_name(changes)
     if (folder / TOKENIZER).is_file():
-        backend = _read_tokenizer(folder / TOKENIZER)
+        backend = read_tokenizer(folder / TOKENIZER)
         settings.setdefault("tokenizer_class", class_of(backend))
         tokens, _ = class_defaults(settings)
         for name, token in tokens.items():
@@ -107,7 +108,9 @@ def _read_settings(folder: Path) -> dict:
     )
     for name in ("name_or_path", "tokenizer_file", "special_tokens_map_file"):
         settings.pop(name, None)  # paths of another machine
-    return settings | ({"tokenizer_class": kind.removesuffix("Fast")} if kind else {})
+    if kind and kind.removesuffix("Fast") in CLASSES:
+        kind = kind.removesuffix("Fast")
+    return settings | ({"tokenizer_class": kind} if kind else {})
 
 
 def _one_name(settings: dict) -> dict:
@@ -125,9 +128,10 @@ def _with_defaults(tokens: dict[str, str], settings: dict) -> dict:
     return tokens | {name: value for name, value in settings.items() if value is not None}
 
 
-def _read_tokenizer(path: Path):
+def read_tokenizer(path):
+    """The tokenizer of a tokenizer.json; FileNotFoundError, or ValueError for one that is broken."""
     library = need("tokenizers", extra="models")
-    text = path.read_text(encoding="utf-8")
+    text = Path(path).read_text(encoding="utf-8")
     try:
         return library.Tokenizer.from_str(text)
     except Exception as error:  # the library raises no narrower class

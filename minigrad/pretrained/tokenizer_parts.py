@@ -137,6 +137,14 @@ def add_tokens(backend, settings: dict) -> None:
     backend.add_tokens([token for name, token in tokens.items() if name not in there])
 
 
+def plain_template(backend) -> None:
+    """A, or A B with type 1 for B: no special tokens."""
+    library = need("tokenizers", extra="models")
+    backend.post_processor = library.processors.TemplateProcessing(
+        single="$A:0", pair="$A:0 $B:1", special_tokens=[]
+    )
+
+
 def bert_template(backend, settings: dict) -> None:
     """[CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 for B and what follows."""
     library = need("tokenizers", extra="models")

@@ -1,9 +1,13 @@
-"""The vocabulary of a tokenizer: tokens and their numbers, and tokens added to it."""
+"""The vocabulary of a tokenizer: tokens and their numbers, tokens added to it, ids back to texts."""
+
+from collections.abc import Mapping
 
 import numpy
 
+from .padding import as_lists
 from .special_tokens import NAMES, SpecialTokens, content
 from .tokenizer_parts import as_added
+from .tokenizer_texts import clean_up
 
 
 class TokenizerVocabulary(SpecialTokens):
@@ -11,6 +15,8 @@ class TokenizerVocabulary(SpecialTokens):
 
     backend_tokenizer: a Tokenizer of the tokenizers library.
     """
+
+    clean_up_tokenization_spaces = False
 
     def __init__(self, backend_tokenizer):
         super().__init__()
@@ -124,3 +130,48 @@ class TokenizerVocabulary(SpecialTokens):
             )
         special = set(self.all_special_ids)
         return [int(int(index) in special) for index in token_ids_0]
+
+    # -- ids to texts ------------------------------------------------------------------------------
+
+    def decode(
+        self,
+        token_ids,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ):
+        """The text of ids: a number, a list, a tensor (T); a list of texts for rows (B, T).
+
+        clean_up_tokenization_spaces: no spaces before punctuation and 's, n't (not for BPE).
+        """
+        ids = as_lists(token_ids)
+        if isinstance(ids, Mapping):
+            ids = as_lists(ids["input_ids"])
+        if isinstance(ids, int):
+            ids = [ids]
+        if ids and isinstance(ids[0], (list, tuple)):
+            return [
+                self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids
+            ]
+        if any(index < 0 for index in ids):
+            raise ValueError(
+                f"decode: an id is 0 or more, got {min(ids)}; leave out labels of -100"
+            )
+        text = self.backend_tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        clean = clean_up_tokenization_spaces
+        clean = self.clean_up_tokenization_spaces if clean is None else clean
+        return clean_up(text) if clean and self.kind != "BPE" else text
+
+    def batch_decode(
+        self,
+        sequences,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> list[str]:
+        """The texts of rows of ids."""
+        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
+        return [texts] if isinstance(texts, str) else texts
+
+    @property
+    def kind(self) -> str:
+        """How words are cut: WordPiece, BPE, Unigram."""
+        return type(self.backend_tokenizer.model).__name__
