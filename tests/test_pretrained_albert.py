@@ -57,7 +57,7 @@ def test_dropouts_stand_where_they_do_in_transformers(name):
     check_dropouts(name, config(name), INPUTS | HEADS[name], names)
 
 
-@pytest.mark.parametrize("depth, groups, inner", [(5, 2, 1), (3, 3, 2), (3, 1, 2), (4, 3, 1)])
+@pytest.mark.parametrize("depth, groups, inner", [(4, 3, 1), (3, 2, 2)])
 def test_layers_share_weights_as_in_transformers(depth, groups, inner, tmp_path):
     sizes = config(num_hidden_layers=depth, num_hidden_groups=groups, inner_group_num=inner)
     labels = {"labels": numpy.array([0, 2, 1])}
