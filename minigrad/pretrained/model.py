@@ -7,12 +7,8 @@ from .. import dtypes
 from ..engine import no_grad
 from ..nn import Embedding, Linear, Module, init
 from .config import PretrainedConfig
+from .matching import match
 from .weights import read_weights, write_weights
-
-# old names of a layer norm's parameters
-OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-# buffers that old versions wrote down, and that can be counted
-COUNTED = ("position_ids", "token_type_ids")
 
 
 class PreTrainedModel(Module):
@@ -183,9 +179,15 @@ class PreTrainedModel(Module):
             )
         with init.undrawn():
             model = cls(config)
-        given = model._renamed(read_weights(folder))
-        info = model._fit(given, ignore_mismatched_sizes, folder)
-        model._draw({*info["missing_keys"], *info["mismatched_keys"]})
+        given, info = match(model, read_weights(folder), folder, ignore_mismatched_sizes)
+        fresh = {*info["missing_keys"], *info["mismatched_keys"]}
+        if fresh:
+            warnings.warn(
+                f"{cls.__name__}: {', '.join(sorted(fresh))} are not in {folder} and start anew: train "
+                "them before use",
+                stacklevel=2,
+            )
+        model._draw(fresh)
         model.load_state_dict(given, strict=False)
         kind = dtype if dtype is not None else torch_dtype
         if kind is not None and kind != "auto":
@@ -202,71 +204,3 @@ class PreTrainedModel(Module):
                     module.reset_parameters()
                 self._init_weights(module)
         self.tie_weights()
-
-    def _renamed(self, given: dict) -> dict:
-        """A file's tensors under our names: the base's prefix added or taken away."""
-        ours = self.state_dict().keys()
-        prefix = f"{self.base_model_prefix}."
-        base_alone = not any(name.startswith(prefix) for name in ours)
-        found = {}
-        for name, tensor in given.items():
-            stem, _, leaf = name.rpartition(".")
-            if leaf in COUNTED:
-                continue
-            if leaf in OLD_NAMES and name not in ours:
-                name = f"{stem}.{OLD_NAMES[leaf]}"
-            if name not in ours:
-                if base_alone and name.startswith(prefix):
-                    name = name.removeprefix(prefix)
-                elif not base_alone and prefix + name in ours:
-                    name = prefix + name
-            found[name] = tensor
-        return found
-
-    def _fit(self, given: dict, ignore_mismatched: bool, folder) -> dict:
-        """Take out of `given` what has no place here; say what was missing."""
-        ours = self.state_dict()
-        tied = self.tied()
-        for name, source in tied.items():  # a file may have either name, or both
-            if source not in given and name in given:
-                given[source] = given[name]
-            given.pop(name, None)
-        wrong = sorted(n for n, t in given.items() if n in ours and t.shape != ours[n].shape)
-        if wrong and not ignore_mismatched:
-            name = wrong[0]
-            raise RuntimeError(
-                f"{type(self).__name__}: {folder} has {name} of shape {tuple(given[name].shape)}, the "
-                f"model {tuple(ours[name].shape)} ({len(wrong)} such): change the configuration, or "
-                "pass ignore_mismatched_sizes=True to start these anew"
-            )
-        unexpected = sorted(given.keys() - ours.keys())
-        missing = sorted(ours.keys() - given.keys() - tied.keys())
-        for name in [*wrong, *unexpected]:
-            del given[name]
-        prefix = f"{self.base_model_prefix}."
-        base_alone = not any(name.startswith(prefix) for name in ours)
-        needed = [
-            name
-            for name in missing
-            if (base_alone or name.startswith(prefix))
-            and not name.removeprefix(prefix).startswith(self.optional)
-        ]
-        if needed:
-            raise RuntimeError(
-                f"{type(self).__name__}: {folder} lacks {needed[0]}"
-                + (f" and {len(needed) - 1} more weights" if len(needed) > 1 else "")
-                + f"; it has {len(given)} of the model's {len(ours) - len(tied)} and "
-                f"{len(unexpected)} others"
-                + (f" ({', '.join(unexpected[:3])} ...)" if unexpected else "")
-            )
-        fresh = sorted({*missing, *wrong})
-        if fresh:
-            warnings.warn(
-                f"{type(self).__name__}: {', '.join(fresh)} are not in {folder} and start anew: train "
-                "them before use",
-                stacklevel=3,
-            )
-        return {
-            "missing_keys": missing, "unexpected_keys": unexpected, "mismatched_keys": wrong,
-            "error_msgs": [],
-        }  # fmt: skip
