@@ -1,7 +1,8 @@
 """Fine-tuning the published MiniLM encoder (6 layers of 384): sentences, pairs, tags, answers.
 
 The epoch with the best figure on the validation part is measured on the test part. Sets without a
-validation part give a tenth of their training part for it.
+validation part give a tenth of their training part for it. With `all_texts`, the validation part is
+trained on too, and the last epoch is measured: its settings are those that were best on validation.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from dataclasses import replace
 
 from .experiments import experiment
 
-ARGS = dict(epochs=3, batch_size=32, learning_rate=1e-4, warmup=0.1, weight_decay=0.01)
+ARGS = dict(
+    epochs=3, batch_size=32, learning_rate=1e-4, warmup=0.1, weight_decay=0.01, all_texts=False,
+)  # fmt: skip
 MODEL = "MiniLM encoder (all-MiniLM-L6-v2), fine-tuned"
 
 
@@ -59,13 +62,17 @@ def finetune(make_task: Callable, settings: dict, seed: int):
 
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     task = make_task(tokenizer, seed)
+    best = not settings["all_texts"]
+    if not best:
+        task = replace(task, train=task.train + task.valid)
     args = TrainingArguments(
         output_dir=f"runs/finetuning/{task.name}", num_train_epochs=settings["epochs"],
         per_device_train_batch_size=settings["batch_size"], per_device_eval_batch_size=64,
         learning_rate=settings["learning_rate"], warmup_ratio=settings["warmup"],
-        weight_decay=settings["weight_decay"], group_by_length=True, eval_strategy="epoch",
-        save_strategy="epoch", save_total_limit=1, save_only_model=True,
-        load_best_model_at_end=True, metric_for_best_model=task.measure, greater_is_better=True,
+        weight_decay=settings["weight_decay"], group_by_length=True,
+        eval_strategy="epoch" if best else "no", save_strategy="epoch" if best else "no",
+        save_total_limit=1, save_only_model=True, load_best_model_at_end=best,
+        metric_for_best_model=task.measure, greater_is_better=True,
         logging_steps=50, seed=seed,
     )  # fmt: skip
     trainer = task.trainer(minilm_folder(), args, tokenizer)
@@ -82,12 +89,15 @@ def _enter(name, data, measure, paper, make_task, key, note="", **settings):
         trainer, figures = finetune(make_task, settings, seed)
         others = {k: round(100 * v, 2) for k, v in figures.items() if k != key}
         best = trainer.state.best_metric
-        yield "test", 100 * figures[key], others | {"validation": round(100 * best, 2)}
+        if best is not None:
+            others["validation"] = round(100 * best, 2)
+        yield "test", 100 * figures[key], others
 
 
 _enter(
     "minilm_sst2", "SST-2, sentences", "accuracy, %", "93.5 (BERT-base, 67,000 phrases; Devlin 2019)",
-    _sst2, "accuracy",
+    _sst2, "accuracy", "With these settings, trained on the training part alone, validation is 88.42.",
+    epochs=4, batch_size=16, learning_rate=5e-5, all_texts=True,
 )  # fmt: skip
 _enter(
     "minilm_trec", "TREC", "accuracy, %", "none found for this encoder", _trec, "accuracy", epochs=5
