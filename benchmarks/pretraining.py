@@ -110,8 +110,11 @@ def same_curve(objective, data, config, steps: int, size: int) -> float | None:
     import transformers
 
     _, kind, *_ = OBJECTIVES[objective]
-    options = config.to_dict() | dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    options = {k: v for k, v in options.items() if k != "model_type"}
+    options = {
+        name: 0.0 if "dropout" in name and value else value  # their masks are others
+        for name, value in config.to_dict().items()
+        if name != "model_type"
+    }
     torch.manual_seed(0)
     theirs = getattr(transformers, kind.__name__)(
         getattr(transformers, type(config).__name__)(**options)
