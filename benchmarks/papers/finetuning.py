@@ -108,10 +108,10 @@ _enter(
 )  # fmt: skip
 _enter(
     "minilm_conll2003", "CoNLL-2003", "F1 of entities, %", "92.4 (BERT-base, cased; Devlin 2019)",
-    _conll, "f1", "The tokenizer makes all letters small: capitals are lost.", epochs=4,
+    _conll, "f1", "The tokenizer makes all letters small: capitals are lost.",
 )  # fmt: skip
 _enter(
     "minilm_xquad", "XQuAD-en, a fifth of its articles", "F1 of answers, %",
     "83.5 (multilingual BERT, trained on 87,599 questions of SQuAD; Artetxe 2020)", _xquad, "f1",
-    "Trained on 70 % of the 48 articles, some 830 questions.", epochs=8, batch_size=8,
+    "Trained on 70 % of the 48 articles, some 830 questions.", epochs=5, batch_size=8,
 )  # fmt: skip
