@@ -95,7 +95,7 @@ def _enter(name, data, measure, paper, make_task, key, note="", **settings):
 
 
 _enter(
-    "minilm_sst2", "SST-2, sentences", "accuracy, %", "93.5 (BERT-base, 67,000 phrases; Devlin 2019)",
+    "minilm_sst2", "SST-2, sentences", "accuracy, %", "93.5 (BERT-base, 67,000 phrases; Devlin 2019*)",
     _sst2, "accuracy", "With these settings, trained on the training part alone, validation is 88.42.",
     epochs=4, batch_size=16, learning_rate=5e-5, all_texts=True,
 )  # fmt: skip
@@ -107,11 +107,11 @@ _enter(
     "accuracy", epochs=4,
 )  # fmt: skip
 _enter(
-    "minilm_conll2003", "CoNLL-2003", "F1 of entities, %", "92.4 (BERT-base, cased; Devlin 2019)",
+    "minilm_conll2003", "CoNLL-2003", "F1 of entities, %", "92.4 (BERT-base, cased; Devlin 2019*)",
     _conll, "f1", "The tokenizer makes all letters small: capitals are lost.",
 )  # fmt: skip
 _enter(
     "minilm_xquad", "XQuAD-en, a fifth of its articles", "F1 of answers, %",
-    "83.5 (multilingual BERT, trained on 87,599 questions of SQuAD; Artetxe 2020)", _xquad, "f1",
+    "83.5 (multilingual BERT, trained on 87,599 questions of SQuAD; Artetxe 2020*)", _xquad, "f1",
     "Trained on 70 % of the 48 articles, some 830 questions.", epochs=5, batch_size=8,
 )  # fmt: skip
