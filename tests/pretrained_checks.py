@@ -67,6 +67,21 @@ def texts(vocab=50, batch=3, length=9, lowest=5):
     return ids, mask
 
 
+def heads_of(family, ids, mask, inputs):
+    """{class: labels, and what else it takes} of the heads that every family has."""
+    words = numpy.where((DRAW.random(ids.shape) < 0.4) & (mask == 1), ids, -100)
+    choices = {key: numpy.stack([value, value[::-1]], 1) for key, value in inputs.items()}
+    spans = {"start_positions": numpy.array([1, 0, 40]), "end_positions": numpy.array([3, 0, 1])}
+    return {
+        f"{family}Model": {},
+        f"{family}ForMaskedLM": {"labels": words},
+        f"{family}ForSequenceClassification": {"labels": numpy.array([0, 2, 1])},
+        f"{family}ForTokenClassification": {"labels": numpy.where(mask == 1, ids % 3, -100)},
+        f"{family}ForQuestionAnswering": spans,
+        f"{family}ForMultipleChoice": choices | {"labels": numpy.array([0, 1, 1])},
+    }
+
+
 def _arrays(value):
     if isinstance(value, (tuple, list)):
         return [array for part in value for array in _arrays(part)]

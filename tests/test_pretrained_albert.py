@@ -10,6 +10,7 @@ from pretrained_checks import (
     check_dropouts,
     check_model,
     check_padding,
+    heads_of,
     texts,
     torch,
     transformers,
@@ -24,17 +25,9 @@ SIZES = dict(
 )  # fmt: skip
 IDS, MASK = texts()
 INPUTS = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": (IDS % 2)}
-WORDS = numpy.where((DRAW.random(IDS.shape) < 0.4) & (MASK == 1), IDS, -100)
-CHOICES = {key: numpy.stack([value, value[::-1]], 1) for key, value in INPUTS.items()}
-SPANS = {"start_positions": numpy.array([1, 0, 40]), "end_positions": numpy.array([3, 0, 1])}
-HEADS = {
-    "AlbertModel": {},
-    "AlbertForPreTraining": {"labels": WORDS, "sentence_order_label": numpy.array([0, 1, 0])},
-    "AlbertForMaskedLM": {"labels": WORDS},
-    "AlbertForSequenceClassification": {"labels": numpy.array([0, 2, 1])},
-    "AlbertForTokenClassification": {"labels": numpy.where(MASK == 1, IDS % 3, -100)},
-    "AlbertForQuestionAnswering": SPANS,
-    "AlbertForMultipleChoice": CHOICES | {"labels": numpy.array([0, 1, 1])},
+HEADS = heads_of("Albert", IDS, MASK, INPUTS)
+HEADS["AlbertForPreTraining"] = HEADS["AlbertForMaskedLM"] | {
+    "sentence_order_label": numpy.array([0, 1, 0])
 }
 
 

@@ -10,6 +10,7 @@ from pretrained_checks import (
     check_dropouts,
     check_model,
     check_padding,
+    heads_of,
     texts,
     torch,
     transformers,
@@ -24,17 +25,7 @@ SIZES = dict(
 )  # fmt: skip
 IDS, MASK = texts()
 INPUTS = {"input_ids": IDS, "attention_mask": MASK}
-WORDS = numpy.where((DRAW.random(IDS.shape) < 0.4) & (MASK == 1), IDS, -100)
-CHOICES = {key: numpy.stack([value, value[::-1]], 1) for key, value in INPUTS.items()}
-SPANS = {"start_positions": numpy.array([1, 0, 40]), "end_positions": numpy.array([3, 0, 1])}
-HEADS = {
-    "DistilBertModel": {},
-    "DistilBertForMaskedLM": {"labels": WORDS},
-    "DistilBertForSequenceClassification": {"labels": numpy.array([0, 2, 1])},
-    "DistilBertForTokenClassification": {"labels": numpy.where(MASK == 1, IDS % 3, -100)},
-    "DistilBertForQuestionAnswering": SPANS,
-    "DistilBertForMultipleChoice": CHOICES | {"labels": numpy.array([0, 1, 1])},
-}
+HEADS = heads_of("DistilBert", IDS, MASK, INPUTS)
 
 
 def config(name="", **changes):

@@ -10,6 +10,7 @@ from pretrained_checks import (
     check_dropouts,
     check_model,
     check_padding,
+    heads_of,
     texts,
     torch,
     transformers,
@@ -25,17 +26,7 @@ SIZES = dict(
 IDS, MASK = texts()
 IDS[MASK == 0] = 1  # padding, which positions skip
 INPUTS = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": (IDS % 2)}
-WORDS = numpy.where((DRAW.random(IDS.shape) < 0.4) & (MASK == 1), IDS, -100)
-CHOICES = {key: numpy.stack([value, value[::-1]], 1) for key, value in INPUTS.items()}
-SPANS = {"start_positions": numpy.array([1, 0, 40]), "end_positions": numpy.array([3, 0, 1])}
-HEADS = {
-    "RobertaModel": {},
-    "RobertaForMaskedLM": {"labels": WORDS},
-    "RobertaForSequenceClassification": {"labels": numpy.array([0, 2, 1])},
-    "RobertaForTokenClassification": {"labels": numpy.where(MASK == 1, IDS % 3, -100)},
-    "RobertaForQuestionAnswering": SPANS,
-    "RobertaForMultipleChoice": CHOICES | {"labels": numpy.array([0, 1, 1])},
-}
+HEADS = heads_of("Roberta", IDS, MASK, INPUTS)
 
 
 def config(name="", **changes):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-IGNORED = -100  # a label that no loss counts
+from .collators import IGNORED
 
 
 def align_labels(word_ids: Sequence[int | None], labels: Sequence[int], every: bool = False):
