@@ -26,6 +26,7 @@ LAYERS = [
     {"profiler", "autograd.profiler"},
     {"text"},
     {"pretrained"},
+    {"generation"},
     {"models"},
     {"pipelines"},
     {"train"},

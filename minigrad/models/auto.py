@@ -41,13 +41,9 @@ class AutoConfig:
 
 
 class _Auto:
-    """A kind of model for whichever family; `ending` is how the class's name ends.
+    """A kind of model for whichever family; `endings`: how its class's name may end, the best first."""
 
-    fallback: the ending where a family has no class of the first.
-    """
-
-    ending = ""
-    fallback = ""
+    endings: tuple[str, ...] = ()
 
     def __init__(self):
         raise TypeError(
@@ -59,12 +55,10 @@ class _Auto:
     def class_for(cls, config: PretrainedConfig) -> type:
         """The class of this kind for a configuration's family."""
         module, prefix = family(config.model_type)
-        found = getattr(module, prefix + cls.ending, None)
-        if found is None and cls.fallback:
-            found = getattr(module, prefix + cls.fallback, None)
-        if found is None:
-            raise ValueError(f"{config.model_type} models have no {prefix}{cls.ending}")
-        return found
+        for ending in cls.endings:
+            if hasattr(module, prefix + ending):
+                return getattr(module, prefix + ending)
+        raise ValueError(f"{config.model_type} models have no {prefix}{cls.endings[0]}")
 
     @classmethod
     def from_pretrained(cls, folder, config: PretrainedConfig | None = None, **options):
@@ -81,47 +75,58 @@ class _Auto:
 class AutoModel(_Auto):
     """The model without a head."""
 
-    ending = "Model"
+    endings = ("Model",)
 
 
 class AutoModelForPreTraining(_Auto):
     """With the heads of its pretraining: those of BERT and ALBERT, or masked words alone."""
 
-    ending = "ForPreTraining"
-    fallback = "ForMaskedLM"
+    endings = ("ForPreTraining", "ForMaskedLM")
 
 
 class AutoModelForMaskedLM(_Auto):
     """Which word is masked."""
 
-    ending = "ForMaskedLM"
+    endings = ("ForMaskedLM",)
 
 
 class AutoModelForSequenceClassification(_Auto):
     """A text's class."""
 
-    ending = "ForSequenceClassification"
+    endings = ("ForSequenceClassification",)
 
 
 class AutoModelForTokenClassification(_Auto):
     """Every token's class."""
 
-    ending = "ForTokenClassification"
+    endings = ("ForTokenClassification",)
 
 
 class AutoModelForQuestionAnswering(_Auto):
     """Where an answer begins and ends."""
 
-    ending = "ForQuestionAnswering"
+    endings = ("ForQuestionAnswering",)
 
 
 class AutoModelForMultipleChoice(_Auto):
     """The best of several texts."""
 
-    ending = "ForMultipleChoice"
+    endings = ("ForMultipleChoice",)
 
 
 class AutoModelForNextSentencePrediction(_Auto):
     """Whether the second text follows the first."""
 
-    ending = "ForNextSentencePrediction"
+    endings = ("ForNextSentencePrediction",)
+
+
+class AutoModelForCausalLM(_Auto):
+    """Which token comes next."""
+
+    endings = ("ForCausalLM", "LMHeadModel")
+
+
+class AutoModelForSeq2SeqLM(_Auto):
+    """Which text a text becomes."""
+
+    endings = ("ForConditionalGeneration", "MTModel")

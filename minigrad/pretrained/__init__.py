@@ -15,29 +15,48 @@ from .heads import (
     ForSequenceClassification,
     ForTokenClassification,
 )
+from .masks import causal_mask
 from .model import PreTrainedModel
 from .outputs import (
     BaseModelOutput,
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPastAndCrossAttentions,
     BaseModelOutputWithPooling,
+    CausalLMOutputWithCrossAttentions,
+    CausalLMOutputWithPast,
     MaskedLMOutput,
     ModelOutput,
     MultipleChoiceModelOutput,
     NextSentencePredictorOutput,
     QuestionAnsweringModelOutput,
+    Seq2SeqLMOutput,
+    Seq2SeqModelOutput,
+    Seq2SeqSequenceClassifierOutput,
     SequenceClassifierOutput,
+    SequenceClassifierOutputWithPast,
     TokenClassifierOutput,
     may_return_tuple,
 )
 from .pretraining_data import next_sentence_pairs, sentence_order_pairs, static_masking
-from .tasks import classification_loss, span_loss, token_loss
+from .tasks import (
+    classification_loss,
+    next_token_loss,
+    shift_tokens_right,
+    span_loss,
+    token_loss,
+)
 from .tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 from .training_tokenizers import train_tokenizer
 
 __all__ = [
     "AutoTokenizer",
     "BaseModelOutput",
+    "BaseModelOutputWithPast",
+    "BaseModelOutputWithPastAndCrossAttentions",
     "BaseModelOutputWithPooling",
     "BatchEncoding",
+    "CausalLMOutputWithCrossAttentions",
+    "CausalLMOutputWithPast",
     "DataCollatorForLanguageModeling",
     "DataCollatorForTokenClassification",
     "DataCollatorWithPadding",
@@ -54,13 +73,20 @@ __all__ = [
     "PreTrainedTokenizerFast",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
+    "Seq2SeqLMOutput",
+    "Seq2SeqModelOutput",
+    "Seq2SeqSequenceClassifierOutput",
     "SequenceClassifierOutput",
+    "SequenceClassifierOutputWithPast",
     "TokenClassifierOutput",
     "activation",
+    "causal_mask",
     "classification_loss",
     "may_return_tuple",
     "next_sentence_pairs",
+    "next_token_loss",
     "sentence_order_pairs",
+    "shift_tokens_right",
     "span_loss",
     "static_masking",
     "token_loss",

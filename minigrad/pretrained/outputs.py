@@ -47,6 +47,61 @@ class BaseModelOutputWithPooling(ModelOutput):
     fields = ("last_hidden_state", "pooler_output", "hidden_states", "attentions")
 
 
+class BaseModelOutputWithPast(ModelOutput):
+    """last_hidden_state (B, T, H) of a decoder; past_key_values, with which to go on."""
+
+    fields = ("last_hidden_state", "past_key_values", "hidden_states", "attentions")
+
+
+class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
+    """As BaseModelOutputWithPast; cross_attentions of target tokens at source tokens."""
+
+    fields = (*BaseModelOutputWithPast.fields, "cross_attentions")
+
+
+class CausalLMOutputWithPast(ModelOutput):
+    """logits (B, T, V) of the token after each; loss over labelled places."""
+
+    fields = ("loss", "logits", "past_key_values", "hidden_states", "attentions")
+
+
+class CausalLMOutputWithCrossAttentions(ModelOutput):
+    """As CausalLMOutputWithPast; cross_attentions of target tokens at source tokens."""
+
+    fields = (*CausalLMOutputWithPast.fields, "cross_attentions")
+
+
+class SequenceClassifierOutputWithPast(CausalLMOutputWithPast):
+    """logits (B, labels)."""
+
+
+_BOTH_SIDES = (
+    "past_key_values",
+    "decoder_hidden_states",
+    "decoder_attentions",
+    "cross_attentions",
+    "encoder_last_hidden_state",
+    "encoder_hidden_states",
+    "encoder_attentions",
+)
+
+
+class Seq2SeqModelOutput(ModelOutput):
+    """last_hidden_state (B, T, H) of the decoder, and what its sides gave."""
+
+    fields = ("last_hidden_state", *_BOTH_SIDES)
+
+
+class Seq2SeqLMOutput(ModelOutput):
+    """logits (B, T, V) of target tokens; loss over labelled places."""
+
+    fields = ("loss", "logits", *_BOTH_SIDES)
+
+
+class Seq2SeqSequenceClassifierOutput(Seq2SeqLMOutput):
+    """logits (B, labels)."""
+
+
 class MaskedLMOutput(ModelOutput):
     """logits (B, T, V); loss over labelled places."""
 

@@ -49,3 +49,21 @@ def span_loss(start_logits, end_logits, start_positions, end_positions):
     ends = end_positions.reshape(-1).clamp(0, outside)
     start = F.cross_entropy(start_logits, starts, ignore_index=outside)
     return (start + F.cross_entropy(end_logits, ends, ignore_index=outside)) / 2
+
+
+def next_token_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:
+    """Cross-entropy of logits (B, T, V) of token t against label t + 1 of (B, T); -100 doesn't count."""
+    if labels is None:
+        return None
+    return token_loss(logits[:, :-1], labels[:, 1:])
+
+
+def shift_tokens_right(ids: Tensor, pad_token_id: int, decoder_start_token_id: int) -> Tensor:
+    """What a decoder reads to write ids (B, T): the start token and all but the last; -100 as padding."""
+    if decoder_start_token_id is None or pad_token_id is None:
+        raise ValueError(
+            "shift_tokens_right: the configuration needs a decoder_start_token_id and a pad_token_id"
+        )
+    shifted = ids.new_full(ids.shape, decoder_start_token_id)
+    shifted[:, 1:] = ids[:, :-1]
+    return shifted.masked_fill(shifted == -100, pad_token_id)
