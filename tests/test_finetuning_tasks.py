@@ -72,6 +72,14 @@ def test_texts(folder, tokenizer, tmp_path):
     }
     assert learn(task, folder, tokenizer, tmp_path)["accuracy"] > 0.9
 
+    class Own(models.BertForSequenceClassification):
+        pass
+
+    own = text_task(data, tokenizer, model=Own).trainer(
+        folder, TrainingArguments(str(tmp_path)), None
+    )
+    assert type(own.model) is Own and own.model.config.id2label == {0: "no", 1: "yes"}
+
 
 def test_pairs(folder, tokenizer, tmp_path):
     def part(count):

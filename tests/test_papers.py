@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from minigrad.benchmarks.papers import experiments, table
+from minigrad.benchmarks.papers import curves, experiments, table
 from minigrad.benchmarks.papers.experiments import Record, experiment, perform
 
 
@@ -62,3 +62,29 @@ def test_the_table_names_what_was_not_measured(listed, tmp_path):
     text = table.markdown(tmp_path)
     assert "| Dice | none | points | 3.5 | **2.00** ± 2.00 (3 runs) |" in text
     assert "- `dice`: by 2." in text
+
+
+def test_curves_are_kept_by_seed_and_drawn(listed, tmp_path):
+    pytest.importorskip("matplotlib")
+
+    @experiment("walk", model="", data="Steps", measure="points", paper="", settings={})
+    def walk(settings, seed):
+        logs = [
+            {"loss": 1 / 3 + seed, "epoch": 0.5, "step": 1},
+            {"eval_loss": 0.5, "eval_f1": 0.25, "eval_runtime": 7.0, "epoch": 1.0, "step": 2},
+        ]
+        yield "test", 1.0, {}, logs
+
+    with pytest.raises(ValueError, match="no runs to draw"):
+        curves.draw(tmp_path, experiments.EXPERIMENTS)
+    for _ in range(2):  # the second time in place of the first
+        perform(listed["walk"], seeds=2, folder=tmp_path, say=lambda line: None)
+    kept = curves.load(tmp_path / "curves" / "walk.json")
+    assert list(kept) == ["0", "1"]
+    assert kept["1"] == [
+        {"loss": 1.33333, "epoch": 0.5, "step": 1},
+        {"eval_loss": 0.5, "eval_f1": 0.25, "epoch": 1.0, "step": 2},
+    ]
+    path = curves.draw(tmp_path / ".", experiments.EXPERIMENTS, tmp_path / "all.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "values" in json.loads((tmp_path / "walk.json").read_text())

@@ -1,4 +1,4 @@
-"""The command: list | run NAME ... [--seeds N] [--limit N] [--set KEY=VALUE] | table."""
+"""The command: list | run NAME ... [--seeds N] [--limit N] [--set KEY=VALUE] | table | curves."""
 
 import argparse
 import ast
@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from . import table
+from . import curves, table
 from .experiments import EXPERIMENTS, FOLDER, perform
 
 
@@ -28,7 +28,7 @@ def _change(text: str) -> tuple[str, object]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m minigrad.benchmarks.papers")
-    parser.add_argument("what", choices=["list", "run", "table"])
+    parser.add_argument("what", choices=["list", "run", "table", "curves"])
     parser.add_argument("names", nargs="*", help="the experiments to run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--limit", type=int, help="at most so many values a seed (folds, say)")
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{experiment.name:24} {experiment.model}, {experiment.data}: {ours}")
     elif args.what == "table":
         print(table.write(folder=args.folder))
+    elif args.what == "curves":
+        print(curves.draw(args.folder, EXPERIMENTS))
     else:
         if not args.names:
             parser.error("name the experiments to run, or see: list")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from minigrad.files import atomic
 
+from . import curves
+
 FOLDER = Path(__file__).parent.parent / "results" / "papers"
 
 
@@ -17,9 +19,9 @@ FOLDER = Path(__file__).parent.parent / "results" / "papers"
 class Experiment:
     """A model trained on a data set, and what the paper reports for it.
 
-    run(settings, seed) yields (what, value) or (what, value, other figures) as each is measured:
-    one for a test set, ten for a cross-validation. values: the same measure for all. also: those of
-    the other figures that the table shows.
+    run(settings, seed) yields (what, value), (what, value, other figures) or (what, value, other
+    figures, logs of training) as each is measured: one for a test set, ten for a cross-validation.
+    values: the same measure for all. also: those of the other figures that the table shows.
     """
 
     name: str
@@ -119,6 +121,8 @@ def perform(
     for seed in range(seeds):
         for count, (what, value, *more) in enumerate(chosen.run(settings, seed), start=1):
             others = more[0] if more else {}
+            if len(more) > 1:
+                curves.keep(folder, chosen.name, seed, more[1])
             record.values.append({"what": what, "seed": seed, "value": float(value), **others})
             record.minutes = round((time.perf_counter() - begin) / 60, 2)
             record.save(folder)

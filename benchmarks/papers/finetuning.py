@@ -73,7 +73,7 @@ def finetune(make_task: Callable, settings: dict, seed: int):
         eval_strategy="epoch" if best else "no", save_strategy="epoch" if best else "no",
         save_total_limit=1, save_only_model=True, load_best_model_at_end=best,
         metric_for_best_model=task.measure, greater_is_better=True,
-        logging_steps=50, seed=seed,
+        logging_steps=20, seed=seed,
     )  # fmt: skip
     trainer = task.trainer(minilm_folder(), args, tokenizer)
     trainer.train()
@@ -91,7 +91,7 @@ def _enter(name, data, measure, paper, make_task, key, note="", **settings):
         best = trainer.state.best_metric
         if best is not None:
             others["validation"] = round(100 * best, 2)
-        yield "test", 100 * figures[key], others
+        yield "test", 100 * figures[key], others, trainer.state.log_history
 
 
 _enter(

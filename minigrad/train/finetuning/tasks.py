@@ -76,16 +76,22 @@ def _labelled(names: Sequence[str]) -> dict:
     }
 
 
-def text_task(data, tokenizer, valid=None, max_length: int = 128) -> Task:
-    """Classes of texts: data of text.datasets; valid: (text, label) pairs where it has none of its own."""
+def text_task(
+    data, tokenizer, valid=None, max_length: int = 128,
+    model: type = AutoModelForSequenceClassification,
+) -> Task:  # fmt: skip
+    """Classes of texts: data of text.datasets; valid: (text, label) pairs where it has none of its own.
+
+    model: a class whose from_pretrained(folder, id2label=...) makes a classifier of texts.
+    """
 
     def rows(pairs):
         encoded = tokenizer([text for text, _ in pairs], truncation=True, max_length=max_length)
         return _rows(encoded, tokenizer, [label for _, label in pairs])
 
     return Task(
-        data.name, AutoModelForSequenceClassification, rows(data.train), rows(valid or data.valid),
-        rows(data.test), "accuracy", accuracy, options=_labelled(data.labels),
+        data.name, model, rows(data.train), rows(valid or data.valid), rows(data.test), "accuracy",
+        accuracy, options=_labelled(data.labels),
     )  # fmt: skip
 
 
