@@ -97,19 +97,27 @@ def attend(q, k, v, heads, dropout, mask=None, want_weights=False):
     as they were before it.
     """
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, A, T, H/A)
-    if want_weights:
-        scores = q @ k.mT / q.shape[-1] ** 0.5
-        if mask is None:
-            weights = F.softmax(scores, dim=-1)
-        else:
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-            weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
-        context = dropout(weights) @ v
-    else:
-        weights = None
-        p = dropout.p if dropout.training else 0.0
-        context = F.scaled_dot_product_attention(q, k, v, mask, p)
+    context, weights = attend_heads(q, k, v, dropout, mask, want_weights)
     return context.transpose(1, 2).flatten(2), weights
+
+
+def attend_heads(q, k, v, dropout, mask=None, want_weights=False, is_causal=False):
+    """`attend` of q (B, A, T, K) to k and v (B, A, S, K): (B, A, T, K), weights or None.
+
+    is_causal: token t looks at tokens 0 to t, as a mask of its own would say.
+    """
+    if not want_weights:
+        p = dropout.p if dropout.training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, mask, p, is_causal), None
+    if is_causal:
+        mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    if mask is None:
+        weights = F.softmax(scores, dim=-1)
+    else:
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
+    return dropout(weights) @ v, weights
 
 
 class BertSelfAttention(nn.Module):
