@@ -104,10 +104,14 @@ class ForTokenClassification(Head):
         self.dropout = Dropout(self.dropout_of(config))
         self.classifier = Linear(config.hidden_size, config.num_labels)
 
+    def classify(self, output):
+        """Logits (B, T, C) of the encoder's output."""
+        return self.classifier(self.dropout(output.last_hidden_state))
+
     @may_return_tuple
     def forward(self, *inputs, labels=None, **options):
         output = self.base_model(*inputs, return_dict=True, **options)
-        logits = self.classifier(self.dropout(output.last_hidden_state))
+        logits = self.classify(output)
         return TokenClassifierOutput(
             loss=token_loss(logits, labels),
             logits=logits,
