@@ -47,7 +47,22 @@ from .distilbert import (
 )
 from .fasttext import FastText
 from .glove import GloVe
+from .gpt2 import (
+    GPT2Config,
+    GPT2ForQuestionAnswering,
+    GPT2ForSequenceClassification,
+    GPT2ForTokenClassification,
+    GPT2LMHeadModel,
+    GPT2Model,
+)
 from .language_model import RecurrentLM
+from .llama import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    LlamaForTokenClassification,
+    LlamaModel,
+)
 from .rnn_classifier import RNNClassifier
 from .roberta import (
     RobertaConfig,
@@ -120,8 +135,19 @@ __all__ = [
     "DistilBertModel",
     "FastText",
     "FullSoftmax",
+    "GPT2Config",
+    "GPT2ForQuestionAnswering",
+    "GPT2ForSequenceClassification",
+    "GPT2ForTokenClassification",
+    "GPT2LMHeadModel",
+    "GPT2Model",
     "GloVe",
     "HierarchicalSoftmax",
+    "LlamaConfig",
+    "LlamaForCausalLM",
+    "LlamaForSequenceClassification",
+    "LlamaForTokenClassification",
+    "LlamaModel",
     "NegativeSampling",
     "PreTrainedTokenizerFast",
     "RNNClassifier",

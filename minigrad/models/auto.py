@@ -4,13 +4,15 @@ from types import ModuleType
 
 from ..pretrained import PretrainedConfig
 from ..pretrained.config import read_config
-from . import albert, bert, distilbert, roberta
+from . import albert, bert, distilbert, gpt2, llama, roberta
 
 # model_type: (the family's file, how its classes' names begin)
 FAMILIES: dict[str, tuple[ModuleType, str]] = {
     "albert": (albert, "Albert"),
     "bert": (bert, "Bert"),
     "distilbert": (distilbert, "DistilBert"),
+    "gpt2": (gpt2, "GPT2"),
+    "llama": (llama, "Llama"),
     "roberta": (roberta, "Roberta"),
 }
 

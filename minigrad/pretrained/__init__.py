@@ -15,6 +15,7 @@ from .heads import (
     ForSequenceClassification,
     ForTokenClassification,
 )
+from .last_token import ForLastTokenClassification
 from .masks import causal_mask
 from .model import PreTrainedModel
 from .outputs import (
@@ -60,6 +61,7 @@ __all__ = [
     "DataCollatorForLanguageModeling",
     "DataCollatorForTokenClassification",
     "DataCollatorWithPadding",
+    "ForLastTokenClassification",
     "ForMaskedLM",
     "ForMultipleChoice",
     "ForQuestionAnswering",

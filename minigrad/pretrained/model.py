@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from .. import dtypes
-from ..engine import no_grad
+from ..engine import is_grad_enabled, no_grad
 from ..nn import Embedding, Linear, Module, init
 from .config import PretrainedConfig
 from .matching import match
@@ -98,8 +98,11 @@ class PreTrainedModel(Module):
 
     # -- inputs ----------------------------------------------------------------------------------
 
-    def check_inputs(self, input_ids, inputs_embeds, attention_mask) -> None:
-        """ValueError for inputs that don't fit together, or are longer than the model's positions."""
+    def check_inputs(self, input_ids, inputs_embeds, attention_mask, past: int = 0) -> None:
+        """ValueError for inputs that don't fit together, or are longer than the model's positions.
+
+        past: how many tokens a decoder has read before; its attention_mask has these too.
+        """
         name = type(self).__name__
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError(f"{name}: pass either input_ids (B, T) or inputs_embeds (B, T, H)")
@@ -115,16 +118,27 @@ class PreTrainedModel(Module):
                 "its word vectors"
             )
         length, limit = given.shape[1], self.longest_input()
-        if limit is not None and length > limit:
+        if limit is not None and past + length > limit:
+            before = f"{past} tokens read before and " if past else ""
             raise ValueError(
-                f"{name}: {length} tokens are more than the {limit} positions it has "
+                f"{name}: {before}{length} tokens are more than the {limit} positions it has "
                 "(max_position_embeddings): truncate the text, as tokenizer(..., truncation=True) does"
             )
-        if attention_mask is not None and attention_mask.shape[:2] != given.shape[:2]:
+        if attention_mask is None or attention_mask.dim() == 4:
+            return
+        if tuple(attention_mask.shape[:2]) != (given.shape[0], past + length):
+            before = f" after {past} tokens read before" if past else ""
             raise ValueError(
                 f"{name}: attention_mask {tuple(attention_mask.shape)} does not fit inputs "
-                f"{tuple(given.shape)}"
+                f"{tuple(given.shape)}{before}"
             )
+
+    def wants_cache(self, use_cache: bool | None) -> bool:
+        """Whether a decoder keeps keys and values: as passed, else as the configuration says, but not
+        while gradients are recorded."""
+        if use_cache is None:
+            return self.config.use_cache and not is_grad_enabled()
+        return use_cache
 
     def longest_input(self) -> int | None:
         """The largest number of tokens; None where there is no limit."""
