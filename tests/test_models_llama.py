@@ -1,0 +1,224 @@
+"""Llama against transformers, head by head; rotary positions; its cache; what bad input is told."""
+
+import numpy
+import pytest
+from pretrained_checks import (
+    both,
+    check_attentions,
+    check_defaults,
+    check_model,
+    check_padding,
+    texts,
+    torch,
+    transformers,
+)
+from transformers import modeling_rope_utils
+from transformers.loss.loss_utils import LOSS_MAPPING
+from transformers.models.llama import modeling_llama
+
+import minigrad as mg
+from minigrad import models
+from minigrad.models.rope import RotaryEmbedding
+
+SIZES = dict(
+    vocab_size=50, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=36,
+    num_key_value_heads=2, max_position_embeddings=16, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)  # fmt: skip
+IDS, MASK = texts()
+IDS = IDS * MASK  # padding is token 0, by which the last token is found
+INPUTS = {"input_ids": IDS, "attention_mask": MASK}
+WORDS = numpy.where(MASK == 1, IDS, -100)
+SCALED = {
+    "linear": {"rope_type": "linear", "factor": 4.0},
+    "dynamic": {"rope_type": "dynamic", "factor": 2.0},
+    "llama3": {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    },
+}  # fmt: skip
+
+
+def config(**changes):
+    return transformers.LlamaConfig(**SIZES | changes)
+
+
+class WideTorch:
+    """torch, where float32 is float64."""
+
+    float = float32 = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """transformers makes angles, norms, softmax and losses in float32 whatever its dtype; here not."""
+    for place in (modeling_llama, modeling_rope_utils):
+        monkeypatch.setattr(place, "torch", WideTorch())
+
+    def token_loss(logits, labels, config, **options):
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+    monkeypatch.setitem(LOSS_MAPPING, "ForTokenClassification", token_loss)
+
+
+@pytest.mark.parametrize(
+    "name, labels",
+    [
+        ("LlamaModel", {}),
+        ("LlamaForCausalLM", {"labels": WORDS}),
+        ("LlamaForSequenceClassification", {"labels": numpy.array([0, 2, 1])}),
+        ("LlamaForTokenClassification", {"labels": numpy.where(MASK == 1, IDS % 3, -100)}),
+    ],
+)
+def test_equals_transformers(name, labels, tmp_path, exact):
+    check_model(name, config(num_labels=3), INPUTS | labels, tmp_path, mask=MASK)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True, "head_dim": 8},
+        {"num_key_value_heads": 1, "hidden_act": "gelu"},
+        {"num_key_value_heads": 4, "rope_theta": 500.0, "rope_scaling": SCALED["llama3"]},
+    ],
+)
+def test_options_equal_transformers(changes, tmp_path, exact):
+    ours = check_model(
+        "LlamaForCausalLM", config(**changes), INPUTS | {"labels": WORDS}, tmp_path, mask=MASK
+    )
+    tied = ours.lm_head.weight is ours.model.embed_tokens.weight
+    assert tied == changes.get("tie_word_embeddings", False)
+
+
+def test_padding_and_attentions(tmp_path):
+    ours, _ = both("LlamaModel", config(), tmp_path)
+    check_attentions(ours, INPUTS)
+    check_padding(ours, IDS, MASK)
+
+
+# -- rotary positions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["default", *SCALED])
+@pytest.mark.parametrize("last", [15, 4000])
+def test_rotations_equal_transformers(kind, last):
+    known = config(rope_theta=1e5, rope_scaling=SCALED.get(kind), head_dim=16)
+    places = numpy.array([[0, 1, 7, last]])
+    theirs = modeling_llama.LlamaRotaryEmbedding(known)
+    expected = theirs(torch.zeros(1), torch.tensor(places))
+    ours = RotaryEmbedding(models.LlamaConfig.from_dict(known.to_dict()))
+    found = ours(mg.tensor(places), mg.zeros(1))
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == (1, 1, 4, 8) and a.dtype == mg.float32
+        # an angle of 4000 has steps of 2.4e-4 in float32; each side rounds its frequencies
+        atol = 1e-6 if last == 15 else 1e-3
+        numpy.testing.assert_allclose(a[:, 0].numpy(), b[..., :8].numpy(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kind", SCALED)
+def test_scaled_rotations_in_a_model(kind, tmp_path):
+    ours, model = both("LlamaForCausalLM", config(rope_scaling=SCALED[kind]), tmp_path)
+    ids = numpy.arange(40)[None] % 49 + 1  # more than the 16 places of training
+    found, expected = ours(mg.tensor(ids)), model(torch.tensor(ids))
+    numpy.testing.assert_allclose(
+        found.logits.numpy(force=True), expected.logits.detach().numpy(), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_half_precision(tmp_path):
+    ours, model = both("LlamaForCausalLM", config(), tmp_path, dtype="float16")
+    found = ours(mg.tensor(IDS)).logits
+    expected = model.half()(torch.tensor(IDS)).logits
+    assert found.dtype == mg.float16
+    a, b = found.numpy(force=True).astype("float32"), expected.detach().float().numpy()
+    numpy.testing.assert_allclose(a, b, rtol=0, atol=0.02 * abs(b).max())
+
+
+# -- the cache -------------------------------------------------------------------------------------
+
+
+def test_reading_in_parts_gives_the_same(tmp_path):
+    ours, model = both("LlamaForCausalLM", config(num_hidden_layers=3), tmp_path)
+    ours.double(), model.double()
+    ids = mg.tensor(IDS % 48 + 1)
+    with mg.no_grad():
+        whole = ours(ids)
+        assert whole.past_key_values.get_seq_length() == 9
+        assert ours(ids, use_cache=False).past_key_values is None
+        cache, parts = None, []
+        for part in (ids[:, :4], ids[:, 4:5], ids[:, 5:9]):
+            output = ours(part, past_key_values=cache, use_cache=True)
+            cache = output.past_key_values
+            parts.append(output.logits)
+        numpy.testing.assert_allclose(mg.cat(parts, 1).numpy(), whole.logits.numpy(), atol=1e-10)
+        last = ours(ids, logits_to_keep=2).logits
+    assert cache.layers[0].keys.shape == (3, 2, 9, 6)  # grouped keys are kept once
+    assert mg.allclose(last, whole.logits[:, -2:], rtol=0, atol=1e-12)
+    assert ours(ids).past_key_values is None  # gradients are recorded
+
+
+def test_padding_on_the_left_changes_nothing(tmp_path):
+    ours, model = both("LlamaForCausalLM", config(), tmp_path)
+    ours.double()
+    short = mg.tensor(IDS[2:3, :2])
+    padded = mg.cat([mg.zeros(1, 5, dtype=mg.int64), short], 1)
+    mask = (mg.arange(7) >= 5).long()[None]
+    with mg.no_grad():
+        first = ours(padded, attention_mask=mask)
+        alone = ours(short)
+        assert mg.allclose(first.logits[:, 5:], alone.logits, rtol=0, atol=1e-10)
+        mask = mg.cat([mask, mg.ones(1, 1, dtype=mg.int64)], 1)
+        step = mg.tensor([[7]])
+        after = ours(step, attention_mask=mask, past_key_values=first.past_key_values)
+        expected = ours(step, past_key_values=alone.past_key_values)
+    assert mg.allclose(after.logits, expected.logits, rtol=0, atol=1e-10)
+
+
+# -- configurations and errors ---------------------------------------------------------------------
+
+
+def test_configurations(tmp_path):
+    check_defaults("LlamaConfig")
+    old = models.LlamaConfig(
+        **SIZES, rope_theta=5e5, rope_scaling={"type": "linear", "factor": 2.0}
+    )
+    assert old.rope_parameters == {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}
+    assert old.head_dim == 6 and models.LlamaConfig(**SIZES | {"num_key_value_heads": None}).num_key_value_heads == 4  # fmt: skip
+    old.save_pretrained(tmp_path)
+    assert models.AutoConfig.from_pretrained(tmp_path) == old
+    assert transformers.AutoConfig.from_pretrained(tmp_path).rope_parameters == old.rope_parameters
+    assert models.AutoModelForCausalLM.from_config(old).config is old
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"num_key_value_heads": 3}, "4 heads of queries cannot share 3 heads of keys"),
+        ({"hidden_size": 25}, "hidden_size 25 cannot be cut into 4 heads"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "no rope_type 'yarn' here; .* llama3"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 2.0}}, "'llama3' lack low_freq_factor, high"),
+        ({"rope_scaling": {"rope_type": "linear"}}, "'linear' lack factor"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor must be 1, not 0.5"),
+        ({"head_dim": 5}, "head_dim must be even for rotary positions, not 5"),
+        ({"hidden_act": "golu"}, "there is no activation 'golu'"),
+    ],
+)  # fmt: skip
+def test_bad_configurations(changes, message):
+    with pytest.raises(ValueError, match=message):
+        models.LlamaModel(models.LlamaConfig(**SIZES | changes))
+
+
+def test_bad_input():
+    model = models.LlamaForCausalLM(models.LlamaConfig(**SIZES)).eval()
+    with pytest.raises(ValueError, match="pass either input_ids"):
+        model()
+    with pytest.raises(ValueError, match=r"attention_mask \(1, 4\) does not fit inputs \(1, 3\)"):
+        model(mg.tensor([[1, 2, 3]]), mg.ones(1, 4))
+    with pytest.raises(IndexError, match="the table has 50 rows"):
+        model(mg.tensor([[1, 99]]))
+    with mg.no_grad():
+        cache = model(mg.tensor([[1, 2, 3]])).past_key_values
+        with pytest.raises(ValueError, match="a cache goes on with the texts that it began with"):
+            model(mg.tensor([[1], [2]]), past_key_values=cache)
