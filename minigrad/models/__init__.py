@@ -24,6 +24,13 @@ from .auto import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
 )
+from .bart import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BartForQuestionAnswering,
+    BartForSequenceClassification,
+    BartModel,
+)
 from .bert import (
     BertConfig,
     BertForMaskedLM,
@@ -63,6 +70,8 @@ from .llama import (
     LlamaForTokenClassification,
     LlamaModel,
 )
+from .marian import MarianConfig, MarianModel, MarianMTModel
+from .pegasus import PegasusConfig, PegasusForConditionalGeneration, PegasusModel
 from .rnn_classifier import RNNClassifier
 from .roberta import (
     RobertaConfig,
@@ -111,6 +120,11 @@ __all__ = [
     "AutoModelForTokenClassification",
     "AutoTokenizer",
     "AverageMLP",
+    "BartConfig",
+    "BartForConditionalGeneration",
+    "BartForQuestionAnswering",
+    "BartForSequenceClassification",
+    "BartModel",
     "BertConfig",
     "BertForMaskedLM",
     "BertForMultipleChoice",
@@ -148,7 +162,13 @@ __all__ = [
     "LlamaForSequenceClassification",
     "LlamaForTokenClassification",
     "LlamaModel",
+    "MarianConfig",
+    "MarianMTModel",
+    "MarianModel",
     "NegativeSampling",
+    "PegasusConfig",
+    "PegasusForConditionalGeneration",
+    "PegasusModel",
     "PreTrainedTokenizerFast",
     "RNNClassifier",
     "RecurrentLM",

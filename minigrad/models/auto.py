@@ -4,15 +4,18 @@ from types import ModuleType
 
 from ..pretrained import PretrainedConfig
 from ..pretrained.config import read_config
-from . import albert, bert, distilbert, gpt2, llama, roberta
+from . import albert, bart, bert, distilbert, gpt2, llama, marian, pegasus, roberta
 
 # model_type: (the family's file, how its classes' names begin)
 FAMILIES: dict[str, tuple[ModuleType, str]] = {
     "albert": (albert, "Albert"),
+    "bart": (bart, "Bart"),
     "bert": (bert, "Bert"),
     "distilbert": (distilbert, "DistilBert"),
     "gpt2": (gpt2, "GPT2"),
     "llama": (llama, "Llama"),
+    "marian": (marian, "Marian"),
+    "pegasus": (pegasus, "Pegasus"),
     "roberta": (roberta, "Roberta"),
 }
 

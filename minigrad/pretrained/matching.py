@@ -27,7 +27,7 @@ def match(model, given: dict, folder, ignore_mismatched: bool = False) -> tuple[
         )
     unexpected = sorted(given.keys() - ours.keys())
     wanted = ours.keys() - model.tied().keys()
-    missing = sorted(wanted - given.keys())
+    missing = sorted(n for n in wanted - given.keys() if not n.endswith(model.known))
     kept = {name: t for name, t in given.items() if name not in {*wrong, *unexpected}}
     needed = [
         name

@@ -17,6 +17,8 @@ class PreTrainedModel(Module):
     base_model_prefix: the attribute under which a model with a head keeps the model without one.
     tied_weights: {a parameter's name: the name of the parameter that it is}, the same tensor under
     two names, where the configuration has tie_word_embeddings.
+    known: endings of the names of weights that are what they are without training, sines say, and that
+    a folder may lack without a word.
     optional: beginnings of the names of base weights that a folder may lack (a pooler, say).
     has_pooler: whether the family's base model can have one.
     classifier_dropouts: the names, in the configuration, of the dropout before a classifier; the
@@ -27,6 +29,7 @@ class PreTrainedModel(Module):
     base_model_prefix = ""
     tied_weights: dict[str, str] = {}
     optional: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     has_pooler = True
     classifier_dropouts: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
 

@@ -130,6 +130,12 @@ class QuestionAnsweringModelOutput(ModelOutput):
     fields = ("loss", "start_logits", "end_logits", "hidden_states", "attentions")
 
 
+class Seq2SeqQuestionAnsweringModelOutput(ModelOutput):
+    """start_logits and end_logits (B, T)."""
+
+    fields = ("loss", "start_logits", "end_logits", *_BOTH_SIDES)
+
+
 def may_return_tuple(forward):
     """A forward that gives a tuple where return_dict=False is passed, or the configuration says so."""
 
