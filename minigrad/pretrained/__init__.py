@@ -39,6 +39,7 @@ from .outputs import (
     TokenClassifierOutput,
     may_return_tuple,
 )
+from .packing import pack_documents, pack_texts
 from .pretraining_data import next_sentence_pairs, sentence_order_pairs, static_masking
 from .tasks import (
     classification_loss,
@@ -78,8 +79,8 @@ __all__ = [
     "QuestionAnsweringModelOutput",
     "Seq2SeqLMOutput",
     "Seq2SeqModelOutput",
-    "Seq2SeqSequenceClassifierOutput",
     "Seq2SeqQuestionAnsweringModelOutput",
+    "Seq2SeqSequenceClassifierOutput",
     "SequenceClassifierOutput",
     "SequenceClassifierOutputWithPast",
     "TokenClassifierOutput",
@@ -89,6 +90,8 @@ __all__ = [
     "may_return_tuple",
     "next_sentence_pairs",
     "next_token_loss",
+    "pack_documents",
+    "pack_texts",
     "sentence_order_pairs",
     "shift_tokens_right",
     "span_loss",

@@ -114,7 +114,7 @@ class DataCollatorForLanguageModeling:
     def __call__(self, features) -> BatchEncoding:
         if features and not isinstance(features[0], Mapping):
             texts = [{"input_ids": as_lists(ids)} for ids in features]
-            batch = _pad(self, texts, return_attention_mask=False)
+            batch = self._rows(texts)
         else:
             batch = _pad(self, features)
         special = batch.pop("special_tokens_mask", None)
@@ -123,9 +123,17 @@ class DataCollatorForLanguageModeling:
         if self.mlm:
             batch["input_ids"], batch["labels"] = self.mask_tokens(batch["input_ids"], special)
         else:
-            ids = batch["input_ids"]
-            batch["labels"] = ids.masked_fill(ids == self.tokenizer.pad_token_id, IGNORED)
+            ids, padding = batch["input_ids"], self.tokenizer.pad_token_id
+            known = padding is not None
+            batch["labels"] = ids.masked_fill(ids == padding, IGNORED) if known else ids.clone()
         return batch.convert_to_tensors(self.return_tensors)
+
+    def _rows(self, texts) -> BatchEncoding:
+        """Texts that are ids alone, in rows; those of one length need no padding token."""
+        width, step = len(texts[0]["input_ids"]), self.pad_to_multiple_of or 1
+        if width % step or any(len(text["input_ids"]) != width for text in texts):
+            return _pad(self, texts, return_attention_mask=False)
+        return BatchEncoding({"input_ids": [text["input_ids"] for text in texts]})
 
     def mask_tokens(self, inputs, special_tokens_mask=None):
         """(masked ids, labels) of ids (B, T); special_tokens_mask (B, T) is 1 where none is chosen."""
