@@ -54,6 +54,7 @@ from .distilbert import (
 )
 from .fasttext import FastText
 from .glove import GloVe
+from .gpt import GPT, GPTConfig
 from .gpt2 import (
     GPT2Config,
     GPT2ForQuestionAnswering,
@@ -85,6 +86,13 @@ from .roberta import (
 from .sentence_bert import SentenceTransformer
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
+from .t5 import (
+    T5Config,
+    T5EncoderModel,
+    T5ForConditionalGeneration,
+    T5ForTokenClassification,
+    T5Model,
+)
 from .tagger import BiLSTMCRF, BiLSTMTagger, CharCNN, CharLSTM
 from .textcnn import TextCNN
 from .textmlp import AverageMLP, TextMLP
@@ -149,12 +157,14 @@ __all__ = [
     "DistilBertModel",
     "FastText",
     "FullSoftmax",
+    "GPT",
     "GPT2Config",
     "GPT2ForQuestionAnswering",
     "GPT2ForSequenceClassification",
     "GPT2ForTokenClassification",
     "GPT2LMHeadModel",
     "GPT2Model",
+    "GPTConfig",
     "GloVe",
     "HierarchicalSoftmax",
     "LlamaConfig",
@@ -184,6 +194,11 @@ __all__ = [
     "Seq2Seq",
     "SkipGram",
     "SubwordSkipGram",
+    "T5Config",
+    "T5EncoderModel",
+    "T5ForConditionalGeneration",
+    "T5ForTokenClassification",
+    "T5Model",
     "TextCNN",
     "TextMLP",
     "Transformer",
