@@ -4,7 +4,7 @@ from types import ModuleType
 
 from ..pretrained import PretrainedConfig
 from ..pretrained.config import read_config
-from . import albert, bart, bert, distilbert, gpt2, llama, marian, pegasus, roberta
+from . import albert, bart, bert, distilbert, gpt2, llama, marian, pegasus, roberta, t5
 
 # model_type: (the family's file, how its classes' names begin)
 FAMILIES: dict[str, tuple[ModuleType, str]] = {
@@ -17,6 +17,7 @@ FAMILIES: dict[str, tuple[ModuleType, str]] = {
     "marian": (marian, "Marian"),
     "pegasus": (pegasus, "Pegasus"),
     "roberta": (roberta, "Roberta"),
+    "t5": (t5, "T5"),
 }
 
 

@@ -10,12 +10,15 @@ def match(model, given: dict, folder, ignore_mismatched: bool = False) -> tuple[
     """(the tensors that have a place in the model, what was missing, unexpected, mismatched).
 
     Raises RuntimeError for tensors of another shape, unless they are to be ignored, and for weights
-    of the model without its head that are missing; `model.optional` ones may be.
+    of the model without its head that are missing; `model.optional` ones may be. Tied names for which
+    the folder has two tensors that differ become parameters of their own.
     """
     ours = model.state_dict()
     prefix = f"{model.base_model_prefix}."
     has_head = any(name.startswith(prefix) for name in ours)
-    given = _tied(renamed(given, ours, prefix, has_head), model.tied())
+    given = renamed(given, ours, prefix, has_head)
+    model.untie(_differing(given, model.ties()))
+    given = _tied(given, model.ties())
     name_of_class = type(model).__name__
     wrong = sorted(n for n, t in given.items() if n in ours and t.shape != ours[n].shape)
     if wrong and not ignore_mismatched:
@@ -26,7 +29,7 @@ def match(model, given: dict, folder, ignore_mismatched: bool = False) -> tuple[
             "ignore_mismatched_sizes=True to start these anew"
         )
     unexpected = sorted(given.keys() - ours.keys())
-    wanted = ours.keys() - model.tied().keys()
+    wanted = ours.keys() - model.ties().keys()
     missing = sorted(n for n in wanted - given.keys() if not n.endswith(model.known))
     kept = {name: t for name, t in given.items() if name not in {*wrong, *unexpected}}
     needed = [
@@ -62,6 +65,16 @@ def renamed(given: dict, ours, prefix: str, has_head: bool) -> dict:
                 name = name.removeprefix(prefix)
         found[name] = tensor
     return found
+
+
+def _differing(given: dict, tied: dict[str, str]) -> list[str]:
+    """The tied names that a file has beside their source, of one shape, with other numbers."""
+    both = [name for name, source in tied.items() if name in given and source in given]
+    return [
+        name
+        for name in both
+        if given[name].shape == given[tied[name]].shape and not given[name].equal(given[tied[name]])
+    ]
 
 
 def _tied(given: dict, tied: dict[str, str]) -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import dtypes
 from ..engine import is_grad_enabled, no_grad
-from ..nn import Embedding, Linear, Module, init
+from ..nn import Embedding, Linear, Module, Parameter, init
 from .config import PretrainedConfig
 from .matching import match
 from .weights import read_weights, write_weights
@@ -42,6 +42,7 @@ class PreTrainedModel(Module):
             )
         config.check()
         self.config = config
+        self._untied: frozenset[str] = frozenset()
 
     def post_init(self) -> None:
         """Draw the weights and tie those that are one; to be called at the end of __init__."""
@@ -76,14 +77,26 @@ class PreTrainedModel(Module):
         return self.base_model.get_input_embeddings()
 
     def tied(self) -> dict[str, str]:
-        """The names that stand for another parameter, and which."""
+        """The names that stand for another parameter, and which, as the configuration says."""
         return self.tied_weights if self.config.tie_word_embeddings else {}
+
+    def ties(self) -> dict[str, str]:
+        """As `tied`, without those that became parameters of their own."""
+        return {name: of for name, of in self.tied().items() if name not in self._untied}
 
     def tie_weights(self) -> None:
         """Let tied names be the same parameter."""
-        for name, source in self.tied().items():
+        for name, source in self.ties().items():
             parent, _, leaf = name.rpartition(".")
             setattr(self.get_submodule(parent), leaf, self.get_parameter(source))
+
+    def untie(self, names) -> None:
+        """Make these names parameters of their own, where a folder has other numbers for them."""
+        self._untied = self._untied | set(names)
+        for name in names:
+            parent, _, leaf = name.rpartition(".")
+            own = Parameter(self.get_parameter(name).detach().clone())
+            setattr(self.get_submodule(parent), leaf, own)
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """How many numbers the parameters hold, tied ones once."""
@@ -169,7 +182,7 @@ class PreTrainedModel(Module):
         """Write config.json and the weights into a folder; tied weights are written once."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        tied = self.tied()
+        tied = self.ties()
         tensors = {name: t for name, t in self.state_dict().items() if name not in tied}
         write_weights(tensors, folder, safe_serialization)
         self.config.architectures = [type(self).__name__]

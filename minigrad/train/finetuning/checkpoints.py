@@ -88,7 +88,7 @@ def load_model(model, folder) -> None:
     """Give a model the weights that `save_model` wrote; RuntimeError for those of another model."""
     weights = read_weights(folder)
     if isinstance(model, PreTrainedModel):
-        for name, source in model.tied().items():
+        for name, source in model.ties().items():
             if source in weights:
                 weights[name] = weights[source]
     model.load_state_dict(weights)
