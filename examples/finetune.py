@@ -9,39 +9,17 @@ The curve is drawn into OUT as the run goes; the epoch with the best validation 
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from minigrad.models import AutoTokenizer
 from minigrad.pretrained.minilm_package import minilm_folder
-from minigrad.text.conll import conll2003
-from minigrad.text.datasets import load
-from minigrad.text.pairs import sick
-from minigrad.text.questions import xquad
 from minigrad.train.finetuning import TrainingArguments
-from minigrad.train.finetuning.answers import by_articles, question_task
-from minigrad.train.finetuning.tasks import pair_task, tagging_task, text_task
-
-
-def task_of(name, tokenizer):
-    """The examples and figures of a task by its name."""
-    if name == "sick":
-        return pair_task(sick(), tokenizer)
-    if name == "xquad":
-        return question_task(name, *by_articles(xquad()), tokenizer)
-    if name == "conll2003":
-        data = conll2003()
-        return tagging_task(name, data.train, data.valid, data.test, tokenizer)
-    data = load(name)
-    if data.valid:
-        return text_task(data, tokenizer)
-    train, valid = data.split(0.1)
-    return text_task(replace(data, train=train), tokenizer, valid)
+from minigrad.train.finetuning.named import TASKS, named_task
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=["sst2", "trec", "sick", "conll2003", "xquad"])
+    parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("--folder", type=Path, help="a published encoder; MiniLM's by default")
     parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -51,7 +29,7 @@ def main():
     args = parser.parse_args()
     folder = args.folder or minilm_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    task = task_of(args.task, tokenizer)
+    task = named_task(args.task, tokenizer)
     arguments = TrainingArguments(
         output_dir=str(args.out / args.task),
         num_train_epochs=args.epochs,

@@ -20,7 +20,8 @@ from ...pretrained.alignment import IGNORED, align_labels
 from ...pretrained.collators import DataCollatorForTokenClassification
 from ...text.conll import Sentence
 from ...text.pairs import PairDataset
-from ..tagging.tagger import score
+from ..report import classification_report
+from ..tagging.tagger import entity_report, score
 from .trainer import Trainer
 
 
@@ -28,7 +29,8 @@ from .trainer import Trainer
 class Task:
     """What fine-tuning needs to know. metrics(EvalPrediction) -> figures; measure is the one that counts.
 
-    figures_of(predictions, part) -> figures, where they need more than arrays of labels (answers).
+    test_metrics: those of the test part, where they need its own texts (answers).
+    report(predictions) -> a table of classes, where there are some.
     """
 
     name: str
@@ -40,7 +42,8 @@ class Task:
     metrics: Callable | None = None
     collator: Callable | None = None
     options: dict = field(default_factory=dict)  # of the model's from_pretrained
-    test_metrics: Callable | None = None  # where they need the test part's own texts
+    test_metrics: Callable | None = None
+    report: Callable | None = None
 
     def trainer(self, folder, args, tokenizer, **options) -> Trainer:
         """A Trainer for the published model of a folder, its head new."""
@@ -57,7 +60,10 @@ class Task:
 
     def test(self, trainer) -> dict[str, float]:
         """The figures on the test part; fractions."""
-        output = trainer.predict(self.test_rows)
+        return self.figures(trainer.predict(self.test_rows))
+
+    def figures(self, output) -> dict[str, float]:
+        """The figures of predictions for the test part; fractions."""
         metrics = self.test_metrics or self.metrics
         return {k: float(v) for k, v in metrics(output).items()}
 
@@ -76,6 +82,12 @@ def _labelled(names: Sequence[str]) -> dict:
     }
 
 
+def _report_of(labels: Sequence[str]) -> Callable:
+    return lambda output: classification_report(
+        output.label_ids, numpy.argmax(output.predictions, -1), labels
+    )
+
+
 def text_task(
     data, tokenizer, valid=None, max_length: int = 128,
     model: type = AutoModelForSequenceClassification,
@@ -91,7 +103,7 @@ def text_task(
 
     return Task(
         data.name, model, rows(data.train), rows(valid or data.valid), rows(data.test), "accuracy",
-        accuracy, options=_labelled(data.labels),
+        accuracy, options=_labelled(data.labels), report=_report_of(data.labels),
     )  # fmt: skip
 
 
@@ -108,6 +120,7 @@ def pair_task(data: PairDataset, tokenizer, max_length: int = 128) -> Task:
     return Task(
         data.name, AutoModelForSequenceClassification, rows(data.train), rows(data.valid),
         rows(data.test), "accuracy", accuracy, options=_labelled(data.labels),
+        report=_report_of(data.labels),
     )  # fmt: skip
 
 
@@ -144,19 +157,26 @@ def tagging_task(
         ]
         return _rows(encoded, tokenizer, labels)
 
-    def metrics(prediction):
+    def read(prediction):
         chosen, labels = numpy.argmax(prediction.predictions, -1), prediction.label_ids
         truth = [[tags[i] for i in row[row != IGNORED]] for row in labels]
         found = [
             [tags[i] for i in row[: len(own)][own != IGNORED]]
             for row, own in zip(chosen, labels, strict=True)
         ]
-        return score(truth, found, entities)
+        return truth, found
+
+    def report(prediction):
+        if entities:
+            return entity_report(*read(prediction))
+        labels = prediction.label_ids
+        chosen = numpy.argmax(prediction.predictions, -1)[:, : labels.shape[1]]
+        return classification_report(labels[labels != IGNORED], chosen[labels != IGNORED], tags)
 
     return Task(
         name, AutoModelForTokenClassification, rows(train), rows(valid), rows(test),
-        "f1" if entities else "accuracy", metrics, DataCollatorForTokenClassification(tokenizer),
-        _named(tags),
+        "f1" if entities else "accuracy", lambda prediction: score(*read(prediction), entities),
+        DataCollatorForTokenClassification(tokenizer), _named(tags), report=report,
     )  # fmt: skip
 
 

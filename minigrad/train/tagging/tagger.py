@@ -204,6 +204,13 @@ def entity_scores(
     }
 
 
+def entity_report(truth: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> str:
+    """A table of precision, recall and F1 of every kind of entity in IOB2 (by seqeval)."""
+    metrics = need("seqeval.metrics", extra="models")
+    truth, found = [list(row) for row in truth], [list(row) for row in found]
+    return metrics.classification_report(truth, found, digits=3, zero_division=0).rstrip()
+
+
 def score(truth, found, entities: bool) -> dict[str, float]:
     """The figures of a tagger: "score" is F1 for entities, else accuracy; all are fractions."""
     figures = {"accuracy": accuracy(truth, found)}
