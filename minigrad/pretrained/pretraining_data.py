@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import minigrad as torch
 
-from .collators import DataCollatorForLanguageModeling
+from .collators import DataCollatorForLanguageModeling, padded_offsets
 
 TOGETHER = 256  # examples that are masked in one go
 
@@ -139,12 +139,17 @@ def _masked(examples: Sequence[dict], collator) -> list[dict]:
         for example, row in zip(examples, rows, strict=True)
     ]
     width = max(map(len, rows))
+    used = ("special_tokens_mask", "offset_mapping")
+    offsets = None
+    if collator.whole_word_mask:
+        offsets = padded_offsets([example.get("offset_mapping") for example in examples], width)
     ids, labels = collator.mask_tokens(
         torch.tensor([row + [0] * (width - len(row)) for row in rows]),
         torch.tensor([row + [1] * (width - len(row)) for row in special]),
+        offsets,
     )
     return [
-        {name: value for name, value in example.items() if name != "special_tokens_mask"}
+        {name: value for name, value in example.items() if name not in used}
         | {"input_ids": new[: len(row)], "labels": asked[: len(row)]}
         for example, row, new, asked in zip(
             examples, rows, ids.tolist(), labels.tolist(), strict=True

@@ -3,6 +3,7 @@
 from ...pretrained.collators import (
     DataCollatorForLanguageModeling,
     DataCollatorForTokenClassification,
+    DataCollatorForWholeWordMask,
     DataCollatorWithPadding,
 )
 from .arguments import TrainingArguments

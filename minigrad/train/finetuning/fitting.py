@@ -87,7 +87,7 @@ class Fitting(Saving):
         if place.batches == 0:
             self.state.epoch = float(epoch)
             if self._pending is not None:
-                checkpoints.restore_streams(self._pending)
+                self._restore_streams(self._pending)
                 self._pending = None
         self.event("on_epoch_begin")
         iterator = self._open(loader, epoch, place.batches)
@@ -137,7 +137,7 @@ class Fitting(Saving):
             for _ in itertools.islice(iterator, first):
                 pass
         if pending is not None:
-            checkpoints.restore_streams(pending)
+            self._restore_streams(pending)
         return iterator
 
     def get_batch_samples(

@@ -16,6 +16,7 @@ from .evaluation import (
     speed_metrics,
     to_arrays,
 )
+from .streams import kept
 
 
 class Measuring:
@@ -76,7 +77,7 @@ class Measuring:
         self.model.eval()
         self.callback_handler.context["eval_dataloader"] = dataloader
         losses, outputs, labels, seen, counts = [], [], [], [], []
-        with fork_rng():
+        with fork_rng(), kept(self.data_collator):
             for inputs in dataloader:
                 loss, output, label = self.prediction_step(
                     self.model, inputs, prediction_loss_only, ignore_keys

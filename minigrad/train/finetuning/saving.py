@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import checkpoints
+from . import checkpoints, streams
 from .callbacks import ExportableState
 from .state import FILE as STATE
 from .state import TrainerState
@@ -71,12 +71,18 @@ class Saving:
                     place=asdict(self._place),
                     shape=self._shape(len(self.callback_handler.context["train_dataloader"])),
                     epoch_rng=self._epoch_rng,
+                    collator=streams.states_of(self.data_collator),
                 )
             for callback in self.callback_handler.callbacks:
                 if isinstance(callback, ExportableState):
                     state.stateful_callbacks[type(callback).__name__] = callback.state()
             state.save_to_json(folder / STATE)
         checkpoints.rotate(root, self.args.save_total_limit, state.best_model_checkpoint)
+
+    def _restore_streams(self, parts: dict) -> None:
+        """Let all random streams, the collator's own among them, go on where a checkpoint has them."""
+        checkpoints.restore_streams(parts)
+        streams.restore(self.data_collator, parts.get("collator", {}))
 
     def _resume(self, folder: Path, batches: int) -> None:
         """Take everything from a checkpoint; ValueError if its epochs were made of other batches."""
