@@ -34,9 +34,12 @@ class AutoConfig:
     """A family's configuration, without its name."""
 
     @staticmethod
-    def from_pretrained(folder, **changes) -> PretrainedConfig:
-        """The configuration in a folder's config.json, of whichever family; changes replace values."""
-        values = read_config(folder)
+    def from_pretrained(folder, *, gguf_file: str | None = None, **changes) -> PretrainedConfig:
+        """The configuration in a folder's config.json, of whichever family; changes replace values.
+
+        gguf_file: the folder's GGUF file to read instead.
+        """
+        values = read_config(folder, gguf_file)
         return AutoConfig.for_model(values.pop("model_type", None), **(values | changes))
 
     @staticmethod
@@ -69,7 +72,7 @@ class _Auto:
     @classmethod
     def from_pretrained(cls, folder, config: PretrainedConfig | None = None, **options):
         """The model of a folder; options as for PreTrainedModel.from_pretrained."""
-        chosen = config or AutoConfig.from_pretrained(folder)
+        chosen = config or AutoConfig.from_pretrained(folder, gguf_file=options.get("gguf_file"))
         return cls.class_for(chosen).from_pretrained(folder, config, **options)
 
     @classmethod

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from ..files import atomic
+from .gguf_files import gguf_path, read_gguf_config
 
 FILE = "config.json"
 
@@ -105,17 +106,19 @@ class PretrainedConfig:
         return cls(**(dict(values) | changes))
 
     @classmethod
-    def from_pretrained(cls, folder, **changes) -> "PretrainedConfig":
-        """Read config.json of a folder; changes replace what it says.
+    def from_pretrained(
+        cls, folder, *, gguf_file: str | None = None, **changes
+    ) -> "PretrainedConfig":
+        """Read config.json of a folder, or a GGUF file's metadata; changes replace what it says.
 
         Raises FileNotFoundError without one, ValueError for one that is no JSON or of another family.
         """
-        values = read_config(folder)
+        values = read_config(folder, gguf_file)
         kind = values.get("model_type", cls.model_type)
         if cls.model_type and kind != cls.model_type:
             raise ValueError(
-                f"{Path(folder) / FILE} is of a {kind} model, not {cls.model_type}: load it with "
-                "AutoConfig or AutoModel, or with that family's classes"
+                f"{Path(folder) / (gguf_file or FILE)} is of a {kind} model, not {cls.model_type}: load "
+                "it with AutoConfig or AutoModel, or with that family's classes"
             )
         return cls.from_dict(values, **changes)
 
@@ -126,8 +129,10 @@ class PretrainedConfig:
         return f"{type(self).__name__} {self.to_json_string()}"
 
 
-def read_config(folder) -> dict:
-    """What config.json in a folder says."""
+def read_config(folder, gguf_file: str | None = None) -> dict:
+    """What config.json in a folder says, or a GGUF file there."""
+    if gguf_file is not None:
+        return read_gguf_config(gguf_path(folder, gguf_file))
     path = Path(folder) / FILE
     if not path.is_file():
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ from .. import dtypes
 from ..engine import is_grad_enabled, no_grad
 from ..nn import Embedding, Linear, Module, Parameter, init
 from .config import PretrainedConfig
+from .gguf_files import gguf_path, read_gguf_weights
 from .matching import match
 from .weights import read_weights, write_weights
 
@@ -178,38 +179,49 @@ class PreTrainedModel(Module):
 
     # -- folders ---------------------------------------------------------------------------------
 
-    def save_pretrained(self, folder, safe_serialization: bool = True) -> None:
-        """Write config.json and the weights into a folder; tied weights are written once."""
+    def save_pretrained(
+        self, folder, safe_serialization: bool = True, max_shard_size: int | str = "5GB"
+    ) -> None:
+        """Write config.json and the weights into a folder; tied weights are written once.
+
+        Weights of more than max_shard_size, "5GB" or a number of bytes, become several files.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tied = self.ties()
         tensors = {name: t for name, t in self.state_dict().items() if name not in tied}
-        write_weights(tensors, folder, safe_serialization)
+        write_weights(tensors, folder, safe_serialization, max_shard_size)
         self.config.architectures = [type(self).__name__]
         self.config.save_pretrained(folder)
 
     @classmethod
     def from_pretrained(
         cls, folder, config: PretrainedConfig | None = None, *, dtype=None, torch_dtype=None,
-        ignore_mismatched_sizes: bool = False, output_loading_info: bool = False, **changes,
+        ignore_mismatched_sizes: bool = False, output_loading_info: bool = False,
+        gguf_file: str | None = None, **changes,
     ):  # fmt: skip
         """The model of a local folder, in evaluation mode.
 
         A head that the folder lacks keeps its new weights, with a warning; the folder may be of the
         model alone, or of a model with another head. dtype (or torch_dtype): of the parameters,
-        float32 without one. changes: of the configuration, num_labels=3 say.
+        float32 without one. gguf_file: the folder's GGUF file to read instead (gguf_files.py).
+        changes: of the configuration, num_labels=3 say.
         Raises RuntimeError naming weights of another shape (unless ignore_mismatched_sizes, which
         leaves those as drawn), and weights of the model itself that are missing.
         """
         if config is None:
-            config = cls.config_class.from_pretrained(folder, **changes)
+            config = cls.config_class.from_pretrained(folder, gguf_file=gguf_file, **changes)
         elif changes:
             raise TypeError(
                 f"from_pretrained: with a config given, {', '.join(changes)} belong into it"
             )
         with init.undrawn():
             model = cls(config)
-        given, info = match(model, read_weights(folder), folder, ignore_mismatched_sizes)
+        if gguf_file is None:
+            given = read_weights(folder)
+        else:
+            given = read_gguf_weights(gguf_path(folder, gguf_file), config)
+        given, info = match(model, given, folder, ignore_mismatched_sizes)
         fresh = {*info["missing_keys"], *info["mismatched_keys"]}
         if fresh:
             warnings.warn(

@@ -6,7 +6,10 @@ The cutting itself is the tokenizers library's; names, options and outputs are t
 import warnings
 
 from ..extra import need
+from .chat_template import ChatTemplates
 from .encoding import BatchEncoding, check_tensors
+from .gguf_files import gguf_path
+from .gguf_tokenizer import read_gguf_tokenizer
 from .padding import check_side, lengths, pad_rows
 from .special_tokens import NAMES
 from .tokenizer_files import read_folder, read_tokenizer, write_folder
@@ -17,13 +20,14 @@ from .tokenizer_vocabulary import TokenizerVocabulary
 UNBOUNDED = int(1e30)  # model_max_length where none is known
 
 
-class PreTrainedTokenizerFast(TokenizerVocabulary):
+class PreTrainedTokenizerFast(ChatTemplates, TokenizerVocabulary):
     """tokenizer(texts) -> BatchEncoding with input_ids, attention_mask and, for BERT, token_type_ids.
 
     tokenizer_object: a Tokenizer of the tokenizers library, which is used as it is: special tokens
     that it lacks are added, calls set its padding and truncation. tokenizer_file: a tokenizer.json to
     read one from. settings: special tokens by name,
     extra_special_tokens, model_max_length, padding_side and truncation_side ("right" or "left"),
+    chat_template,
     model_input_names, clean_up_tokenization_spaces; others are kept and written back.
     """
 
@@ -63,14 +67,21 @@ class PreTrainedTokenizerFast(TokenizerVocabulary):
     # -- folders -----------------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(cls, folder, **changes) -> "PreTrainedTokenizerFast":
+    def from_pretrained(
+        cls, folder, *, gguf_file: str | None = None, **changes
+    ) -> "PreTrainedTokenizerFast":
         """The tokenizer in a folder; changes replace what its files say.
 
         Reads tokenizer.json with tokenizer_config.json and special_tokens_map.json; where there is no
-        tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json and merges.txt.
+        tokenizer.json, BERT's vocab.txt, or RoBERTa's vocab.json and merges.txt. gguf_file: the
+        folder's GGUF file to read instead.
         Raises FileNotFoundError where the folder has no tokenizer, ValueError for broken files.
         """
-        backend, settings = read_folder(folder, changes)
+        if gguf_file is None:
+            backend, settings = read_folder(folder, changes)
+        else:
+            backend, settings = read_gguf_tokenizer(gguf_path(folder, gguf_file))
+            settings |= changes
         return cls(backend, name_or_path=folder, **settings)
 
     def save_pretrained(self, folder) -> tuple[str, ...]:

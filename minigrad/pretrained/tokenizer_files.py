@@ -22,6 +22,7 @@ from .tokenizer_parts import (
 
 TOKENIZER, CONFIG, SPECIAL = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
 VOCAB, VOCAB_JSON, MERGES = "vocab.txt", "vocab.json", "merges.txt"
+TEMPLATE = "chat_template.jinja"
 
 
 def read_json(path: Path) -> dict:
@@ -110,6 +111,8 @@ def _read_settings(folder: Path) -> dict:
         settings.pop(name, None)  # paths of another machine
     if kind and kind.removesuffix("Fast") in CLASSES:
         kind = kind.removesuffix("Fast")
+    if (folder / TEMPLATE).is_file():
+        settings["chat_template"] = (folder / TEMPLATE).read_text(encoding="utf-8")
     return settings | ({"tokenizer_class": kind} if kind else {})
 
 

@@ -1,6 +1,7 @@
 """The weights of a folder: one file or several, safetensors or torch's, read without running code."""
 
 import json
+import re
 from pathlib import Path
 
 from ..files import atomic
@@ -47,12 +48,70 @@ def _read_shards(index, read) -> dict:
     return tensors
 
 
-def write_weights(tensors: dict, folder, safe: bool = True) -> Path:
-    """Write the named tensors into a folder, as one file; its path."""
-    path = Path(folder) / (SAFE if safe else TORCH)
+def write_weights(tensors: dict, folder, safe: bool = True, max_shard_size="5GB") -> list[Path]:
+    """Write the named tensors into a folder; the paths of the files.
+
+    One file, or, where that would be larger than max_shard_size ("5GB", "200MB" or a number of
+    bytes), several and an index that says which tensor is in which. Files of weights that were there
+    before go, once the new ones are whole. Raises ValueError for a size that is none.
+    """
+    folder, name = Path(folder), SAFE if safe else TORCH
+    shards = _shards(tensors, size_in_bytes(max_shard_size))
+    stem, _, ending = name.rpartition(".")
+    names = [f"{stem}-{i + 1:05d}-of-{len(shards):05d}.{ending}" for i in range(len(shards))]
+    if len(shards) == 1:
+        names = [name]
+    for path, shard in zip(names, shards, strict=True):
+        _write(shard, folder / path, safe)
+    index = folder / f"{name}.index.json"
+    if len(shards) > 1:
+        places = {key: path for path, shard in zip(names, shards, strict=True) for key in shard}
+        values = {
+            "metadata": {"total_size": sum(map(_bytes, tensors.values()))},
+            "weight_map": dict(sorted(places.items())),
+        }
+        with atomic(index, "w") as file:
+            file.write(json.dumps(values, indent=2) + "\n")
+        names.append(index.name)
+    for path in [folder / name, index, *folder.glob(f"{stem}-*-of-*.{ending}")]:
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+    return [folder / path for path in names]
+
+
+def _write(tensors: dict, path: Path, safe: bool) -> None:
     if safe:
         save_safetensors(tensors, path, {"format": "pt"})
     else:
         with atomic(path) as file:
             save(tensors, file)
-    return path
+
+
+def _bytes(tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _shards(tensors: dict, limit: int) -> list[dict]:
+    """The tensors in order, in groups of at most `limit` bytes; a larger one is a group of its own."""
+    groups, room = [{}], limit
+    for name, tensor in tensors.items():
+        size = _bytes(tensor)
+        if groups[-1] and size > room:
+            groups.append({})
+            room = limit
+        groups[-1][name] = tensor
+        room -= size
+    return groups
+
+
+def size_in_bytes(size: int | str) -> int:
+    """ "5GB" as 5,000,000,000, "1MiB" as 1,048,576, a number as it is; ValueError for anything else."""
+    if isinstance(size, int) and size > 0:
+        return size
+    found = re.fullmatch(r"(\d+)\s*([KMGT])(i?)B", str(size), re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise ValueError(
+            f"max_shard_size is a number of bytes or a string like '5GB', not {size!r}"
+        )
+    base = 1024 if found[3] else 1000
+    return int(found[1]) * base ** ("KMGT".index(found[2].upper()) + 1)
