@@ -9,7 +9,7 @@ Then let it go on: minigrad generate runs/char_lm --prompt "ROMEO:" --temperatur
 import argparse
 from pathlib import Path
 
-from minigrad.text.language import corpus_from_texts, tiny_shakespeare
+from minigrad.text.language import characters_of_file, tiny_shakespeare
 from minigrad.train.language_model import characters, train_language_model
 from minigrad.train.plots import plot_language_history
 from minigrad.train.progress import LanguageProgress
@@ -30,12 +30,7 @@ def main():
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     args = parser.parse_args()
 
-    if args.text is None:
-        corpus = tiny_shakespeare()
-    else:
-        text = args.text.read_text(encoding="utf-8")
-        cut = int(0.9 * len(text))
-        corpus = corpus_from_texts(args.text.stem, "character", text[:cut], text[cut:])
+    corpus = tiny_shakespeare() if args.text is None else characters_of_file(args.text)
     settings = characters(
         cell=args.cell, hidden_size=args.hidden, num_layers=args.layers, epochs=args.epochs,
         learning_rate=args.lr, seed=args.seed,

@@ -7,6 +7,7 @@ column is one long text: truncated backpropagation through time, as in Zaremba e
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy
 
@@ -64,6 +65,14 @@ def corpus_from_texts(name, level, train, valid="", test="", min_freq: int = 1) 
         vocab = build_vocab_from_iterator(parts[:1], min_freq, specials)
         vocab.set_default_index(vocab[UNK])
     return Corpus(name, level, vocab, *(ids_of(part, vocab) for part in parts))
+
+
+def characters_of_file(path) -> Corpus:
+    """The characters of a text file of one's own; its last tenth validates."""
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
+    cut = int(0.9 * len(text))
+    return corpus_from_texts(path.stem, "character", text[:cut], text[cut:])
 
 
 def _counted(corpus: Corpus, *counts: int) -> Corpus:

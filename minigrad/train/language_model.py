@@ -145,16 +145,43 @@ def evaluate_language_model(model, ids, columns: int = 1, steps: int = 100) -> f
     return total / count
 
 
+def stored_settings(folder) -> dict:
+    """What settings.json in a language model's folder says, its "kind" among it.
+
+    Raises FileNotFoundError for a folder that lacks a file, ValueError for one of something else.
+    """
+    folder = Path(folder)
+    for name in ("settings.json", "vocab.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} holds no language model: {name} is missing")
+    path = folder / "settings.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(stored, dict) or "kind" not in stored:
+        raise ValueError(f"{path}: it describes no language model")
+    return stored
+
+
 class LanguageModel:
     """A trained model with its vocabulary: `language_model.generate("ROMEO:", 200)` is a text."""
 
-    def __init__(self, settings: LanguageModelSettings, vocab: Vocab, level: str, model=None):
+    kind = "language model"  # what settings.json calls it
+    settings_type: type = LanguageModelSettings
+
+    def __init__(self, settings, vocab: Vocab, level: str, model=None):
         tokens_of("", level)  # raises where there is no such level
         self.settings = settings
         self.vocab = vocab
         self.level = level
-        self.model = model or RecurrentLM(
-            len(vocab),
+        self.model = model or self.build()
+
+    def build(self):
+        """A model with new weights."""
+        settings = self.settings
+        return RecurrentLM(
+            len(self.vocab),
             settings.embed_dim,
             settings.hidden_size,
             settings.num_layers,
@@ -191,14 +218,18 @@ class LanguageModel:
     def generate(
         self, prompt: str = "", length: int = 100, seed: int | None = None, **options
     ) -> str:
-        """`length` words or characters to follow the prompt; options are RecurrentLM.generate's.
+        """`length` words or characters to follow the prompt; options are those of the model's generate.
 
         The same seed gives the same text, and the stream of random numbers is not touched; without a
         seed the text is drawn from it.
         """
         generator = None if seed is None else Generator().manual_seed(seed)
-        ids, _ = self.model.generate(self.encode(prompt), length, generator=generator, **options)
+        ids = self.next_ids(self.encode(prompt), length, generator=generator, **options)
         return self.decode(ids)
+
+    def next_ids(self, ids, length: int, **options):
+        """`length` ids to follow ids (P,); options are those of the model's generate."""
+        return self.model.generate(ids, length, **options)[0]
 
     def perplexity(self, ids) -> float:
         """exp of the mean loss over a text's ids (N,), read as one column."""
@@ -210,7 +241,7 @@ class LanguageModel:
         folder.mkdir(parents=True, exist_ok=True)
         save_safetensors(self.model.state_dict(), folder / "model.safetensors")
         self.vocab.save(folder / "vocab.json")
-        stored = {"kind": "language model", "level": self.level, "settings": asdict(self.settings)}
+        stored = {"kind": self.kind, "level": self.level, "settings": asdict(self.settings)}
         with atomic(folder / "settings.json", "w") as file:
             json.dump(stored, file, indent=1)
 
@@ -218,16 +249,14 @@ class LanguageModel:
     def load(cls, folder) -> "LanguageModel":
         """Read what `save` wrote."""
         folder = Path(folder)
-        for name in ("settings.json", "vocab.json", "model.safetensors"):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder} holds no language model: {name} is missing")
+        stored = stored_settings(folder)
+        path = folder / "settings.json"
         try:
-            stored = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-            if stored.get("kind") != "language model":
-                raise ValueError("it describes no language model")
-            settings, level = LanguageModelSettings(**stored["settings"]), stored["level"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{folder / 'settings.json'}: {error}") from error
+            if stored["kind"] != cls.kind:
+                raise ValueError(f"it describes a {stored['kind']!r}, not a {cls.kind!r}")
+            settings, level = cls.settings_type(**stored["settings"]), stored["level"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: {error}") from error
         found = cls(settings, Vocab.load(folder / "vocab.json"), level)
         found.model.load_state_dict(load_safetensors(folder / "model.safetensors"))
         found.model.eval()

@@ -73,8 +73,9 @@ def perplexity(
 ) -> Perplexity:
     """How well a causal model foretells a text of ids (N,) or (1, N).
 
-    window: so many tokens are read at once, the model's longest input at most. stride: by so many a
-    window lies behind the one before it; half a window without one. characters: the length of the
+    window: so many tokens at once; the last is foretold, not read, so that it may be one more than
+    the model's longest input. stride: by so many a window lies behind the one before it; half a
+    window without one. characters: the length of the
     text, for bits per character. batch_size: so many windows go through the model together.
     A token that is the first of its window has nothing before it and is not counted: that is the
     text's first alone where stride < window.
@@ -126,6 +127,6 @@ def _loss(model, ids, batch):
     if counted == 0:
         return 0.0, 0
     rows = torch.stack([ids[begin:end] for begin, end, _ in batch])
-    logits = next_logits(model, rows)[:, -counted - 1 : -1]
+    logits = next_logits(model, rows[:, :-1])[:, -counted:]
     loss = F.cross_entropy(logits.flatten(0, 1), rows[:, -counted:].flatten(), reduction="sum")
     return loss.item(), counted * len(batch)

@@ -38,8 +38,13 @@ def plot_history(history, path, title: str = "") -> None:
     figure.savefig(path, dpi=120)
 
 
-def plot_language_history(history, path, title: str = "", perplexity: bool = True) -> None:
-    """Training and validation perplexity (or loss in nats) of a language model's epochs, as a PNG."""
+def plot_language_history(
+    history, path, title: str = "", perplexity: bool = True, unit: str = "epoch"
+) -> None:
+    """Training and validation perplexity (or loss in nats) of a language model's epochs, as a PNG.
+
+    unit: what the numbers of the epochs count, "epoch" or "update".
+    """
     figure = _figure((5.6, 3.8))
     ax = figure.subplots()
     numbers = [epoch.number for epoch in history.epochs]
@@ -48,7 +53,8 @@ def plot_language_history(history, path, title: str = "", perplexity: bool = Tru
     if history.best is not None:
         best = getattr(history.best, f"valid_{quantity}")
         figures = f"{best:.1f}" if perplexity else f"{best:.3f}"
-        labels["valid"] += f", best {figures} in epoch {history.best.number}"
+        where = "in epoch" if unit == "epoch" else f"after {unit}"
+        labels["valid"] += f", best {figures} {where} {history.best.number}"
     for (part, label), style in zip(labels.items(), ("o--", "o-"), strict=True):
         values = [getattr(epoch, f"{part}_{quantity}") for epoch in history.epochs]
         ax.plot(numbers, values, style, label=label)
@@ -56,7 +62,7 @@ def plot_language_history(history, path, title: str = "", perplexity: bool = Tru
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
         ax.yaxis.set_minor_formatter(lambda value, place: f"{value:g}")
-    ax.set_xlabel("epoch")
+    ax.set_xlabel(unit)
     ax.set_ylabel(quantity if perplexity else "loss, nats")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -99,3 +99,13 @@ class LanguageProgress(Progress):
             f"  {epoch.valid_perplexity:10.2f}  {epoch.learning_rate:7.1e}"
             f"  {epoch.tokens_per_second:8,.0f}  {epoch.seconds:7.1f}"
         )
+
+
+class UpdateProgress(LanguageProgress):
+    """Shows the training of a language model whose epochs are numbered by the updates made."""
+
+    heading = "update  train loss  valid loss  perplexity       lr  tokens/s  seconds"
+
+    def row(self, epoch) -> str:
+        """An interval's figures under the heading."""
+        return " " + super().row(epoch)

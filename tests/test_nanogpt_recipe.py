@@ -1,0 +1,283 @@
+"""nanoGPT's recipe: rates, batches, decay, the same curve as in torch, exact resuming, saved folders."""
+
+import json
+import math
+
+import numpy
+import pytest
+from model_checks import on_torch
+
+import minigrad
+from minigrad.models import GPT2Config, GPT2LMHeadModel
+from minigrad.models.gpt import GPT
+from minigrad.text.language import characters_of_file, corpus_from_texts
+from minigrad.train.causal_lm import (
+    CausalSettings,
+    CausalTrainer,
+    causal_loss,
+    decay_groups,
+    estimate_loss,
+    random_batch,
+    text_loss,
+)
+from minigrad.train.gpt import GPTLanguageModel, GPTSettings, load_language_model, train_gpt
+from minigrad.train.language_model import LanguageModel, LanguageModelSettings
+from minigrad.train.plots import plot_language_history
+from minigrad.train.progress import UpdateProgress
+
+RHYME = "the cat sat on the mat\nthe rat sat on the cat\nand that was that\n" * 20
+CORPUS = corpus_from_texts("rhyme", "character", RHYME, RHYME[:300], RHYME[60:300])
+SMALL = dict(
+    block_size=8, batch_size=4, n_layer=2, n_head=2, n_embd=16, max_iters=30, lr_decay_iters=30,
+    warmup_iters=5, eval_interval=10, eval_iters=3, learning_rate=1e-2, min_lr=1e-3,
+)  # fmt: skip
+
+
+def settings(**changes):
+    return GPTSettings(**SMALL | changes)
+
+
+def model_of(chosen, seed=0):
+    minigrad.manual_seed(seed)
+    return GPT(chosen.config(len(CORPUS.vocab)))
+
+
+def test_the_rate_rises_and_falls():
+    chosen = CausalSettings()
+    rates = [chosen.rate(t) for t in range(2200)]
+    assert rates[0] == pytest.approx(1e-3 / 101)
+    assert rates[99] == pytest.approx(1e-3 * 100 / 101)
+    assert rates[100] == pytest.approx(1e-3) == max(rates)
+    middle = 100 + 1900 // 2
+    assert rates[middle] == pytest.approx((1e-3 + 1e-4) / 2)
+    assert rates[2000:] == pytest.approx([1e-4] * 200)
+    assert all(a > b for a, b in zip(rates[100:2000], rates[101:2001], strict=True))
+
+
+def test_batches_are_windows_of_the_text():
+    ids = minigrad.arange(30)
+    minigrad.manual_seed(0)
+    starts = set()
+    for _ in range(40):
+        inputs, targets = random_batch(ids, 5, 6)
+        assert inputs.shape == targets.shape == (5, 6)
+        assert (inputs[:, 1:] == inputs[:, :-1] + 1).all()
+        assert (targets == inputs + 1).all()
+        starts |= set(inputs[:, 0].tolist())
+    assert starts == set(range(24))  # the last target may be the last id
+    with pytest.raises(ValueError, match="6 ids are too few for a window of 6"):
+        random_batch(ids[:6], 5, 6)
+
+
+def test_batches_are_those_of_nanogpt():
+    torch = pytest.importorskip("torch")
+    ids = minigrad.arange(500)
+    torch.manual_seed(3)
+    minigrad.manual_seed(3)
+    starts = torch.randint(500 - 16, (12,))
+    inputs, _ = random_batch(ids, 12, 16)
+    assert inputs[:, 0].tolist() == starts.tolist()
+
+
+def test_matrices_alone_decay():
+    model = model_of(settings(bias=True))
+    decayed, spared = decay_groups(model, 0.1)
+    names = {id(w): name for name, w in model.named_parameters()}
+    assert all(
+        names[id(w)].endswith("weight") and "ln_" not in names[id(w)] for w in decayed["params"]
+    )
+    assert {names[id(w)].split(".")[-2:][0][:3] for w in spared["params"]} >= {"ln_", "c_f"}
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert len(decayed["params"]) + len(spared["params"]) == len(names)
+    weight, shift = model.transformer.h[0].mlp.c_fc.weight, model.transformer.ln_f.weight
+    before = weight.detach().clone(), shift.detach().clone()
+    trainer = CausalTrainer(model, settings(weight_decay=0.5, bias=True))
+    trainer.set_rate(0.1)
+    for parameter in model.parameters():
+        parameter.grad = minigrad.zeros_like(parameter)
+    trainer.optimizer.step()
+    numpy.testing.assert_allclose(weight.detach().numpy(), before[0].numpy() * 0.95, rtol=1e-6)
+    assert (shift == before[1]).all()
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_curve_is_that_of_torch(accumulate):
+    torch = pytest.importorskip("torch")
+    chosen = settings(gradient_accumulation_steps=accumulate, grad_clip=0.5)
+    ours = model_of(chosen).double()
+    trainer = CausalTrainer(ours, chosen)
+    module = on_torch("gpt")
+    theirs = module.GPT(module.GPTConfig(**vars(chosen.config(len(CORPUS.vocab))))).double()
+    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    groups = [
+        {"params": [p for p in theirs.parameters() if p.dim() > 1], "weight_decay": 0.1},
+        {"params": [p for p in theirs.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+    ids = torch.tensor(CORPUS.train.numpy())
+    minigrad.manual_seed(5)
+    torch.manual_seed(5)
+    for update in range(12):
+        found = trainer.step(update, CORPUS.train)
+        for group in optimizer.param_groups:
+            group["lr"] = chosen.rate(update)
+        optimizer.zero_grad()
+        expected = 0.0
+        for _ in range(accumulate):
+            places = torch.randint(len(ids) - 8, (4,))
+            x, y = (torch.stack([ids[i + k : i + k + 8] for i in places]) for k in (0, 1))
+            loss = theirs(x, y)[1] / accumulate
+            loss.backward()
+            expected += loss.item()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+        optimizer.step()
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_update_of_three_batches_is_one_of_a_batch_three_times_as_large():
+    losses = []
+    for size, accumulate in ((12, 1), (4, 3)):
+        chosen = settings(batch_size=size, gradient_accumulation_steps=accumulate)
+        model = model_of(chosen).double()
+        trainer = CausalTrainer(model, chosen)
+        minigrad.manual_seed(1)
+        losses.append([trainer.step(update, CORPUS.train) for update in range(4)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+def test_training_learns_and_resumes_exactly(tmp_path):
+    whole = train_gpt(CORPUS, settings(dropout=0.1), tmp_path / "whole")
+    assert [e.number for e in whole.history.epochs] == [10, 20, 30]
+    assert whole.history.epochs[-1].valid_loss < 2.6 < math.log(len(CORPUS.vocab))
+    train_gpt(CORPUS, settings(dropout=0.1, max_iters=20), tmp_path / "parts")
+    parts = train_gpt(
+        CORPUS, settings(dropout=0.1), tmp_path / "parts",
+        resume=tmp_path / "parts" / "last.safetensors",
+    )  # fmt: skip
+    assert parts.valid_loss == whole.valid_loss
+    figures = [
+        [(e.number, e.train_loss, e.valid_loss) for e in run.history.epochs]
+        for run in (parts, whole)
+    ]
+    assert figures[0] == figures[1]
+    weights = [run.language_model.model.state_dict() for run in (parts, whole)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+    with pytest.raises(ValueError, match="was trained with n_embd 16, not 8"):
+        train_gpt(
+            CORPUS, settings(dropout=0.1, n_embd=8), resume=tmp_path / "parts/last.safetensors"
+        )
+
+
+def test_samples_and_estimates_leave_the_random_stream_alone():
+    samples = []
+    with_samples = train_gpt(CORPUS, settings(), sample=samples.append, sample_length=20)
+    assert [len(text) for text in samples] == [20] * 3
+    assert with_samples.valid_loss == train_gpt(CORPUS, settings()).valid_loss
+    minigrad.manual_seed(0)
+    state = minigrad.get_rng_state()
+    model = model_of(settings(dropout=0.5)).train()
+    state = minigrad.get_rng_state()
+    first = estimate_loss(model, CORPUS.valid, settings())
+    assert estimate_loss(model, CORPUS.valid, settings()) == first
+    assert (minigrad.get_rng_state() == state).all() and model.training
+
+
+def test_the_loss_of_the_whole_text():
+    model = model_of(settings()).double().eval()
+    ids = CORPUS.valid[:29]  # 3 blocks of 8 and one of 4
+    total = sum(
+        causal_loss(model, ids[None, i : i + 8][:, : len(ids) - 1 - i], ids[None, i + 1 : i + 9])
+        * min(8, 28 - i)
+        for i in range(0, 28, 8)
+    )
+    assert text_loss(model, ids, 8) == pytest.approx(float(total) / 28, rel=1e-12)
+
+
+def test_estimates_come_near_the_whole_text():
+    chosen = settings(eval_iters=200)
+    model = model_of(chosen)
+    with minigrad.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3)
+    ids = minigrad.tensor(numpy.random.default_rng(0).integers(0, len(CORPUS.vocab), 2000))
+    assert estimate_loss(model, ids, chosen) == pytest.approx(text_loss(model, ids, 8), rel=0.02)
+
+
+def test_any_causal_model_can_be_trained():
+    minigrad.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(CORPUS.vocab), n_positions=8, n_embd=16, n_layer=1, n_head=2,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    minigrad.manual_seed(0)
+    history = CausalTrainer(model, settings(max_iters=20)).fit(CORPUS.train, CORPUS.valid)
+    assert history.best.valid_loss < 2.7
+
+
+def test_saved_folders(tmp_path):
+    result = train_gpt(CORPUS, settings(max_iters=10), progress=None)
+    model = result.language_model
+    model.save(tmp_path / "gpt")
+    found = load_language_model(tmp_path / "gpt")
+    assert isinstance(found, GPTLanguageModel) and found.settings == model.settings
+    text = model.generate("the ", 12, seed=1, top_k=3)
+    assert len(text) == 12 and found.generate("the ", 12, seed=1, top_k=3) == text
+    assert found.perplexity(CORPUS.test) == model.perplexity(CORPUS.test) > 1
+    with pytest.raises(ValueError, match="characters that the model does not know: 'q'"):
+        found.generate("q", 2)
+    sizes = LanguageModelSettings(embed_dim=4, hidden_size=4)
+    LanguageModel(sizes, CORPUS.vocab, "character").save(tmp_path / "lstm")
+    assert type(load_language_model(tmp_path / "lstm")) is LanguageModel
+    with pytest.raises(ValueError, match="describes a 'language model', not a 'gpt'"):
+        GPTLanguageModel.load(tmp_path / "lstm")
+    for text, message in (("[]", "no language model"), ("{", "Expecting"), ('{"kind": 3}', "a 3")):
+        (tmp_path / "lstm" / "settings.json").write_text(text)
+        with pytest.raises(ValueError, match=f"settings.json: .*{message}"):
+            load_language_model(tmp_path / "lstm")
+    with pytest.raises(FileNotFoundError, match="settings.json is missing"):
+        load_language_model(tmp_path)
+
+
+def test_pictures_and_progress(tmp_path):
+    console = pytest.importorskip("rich.console").Console(record=True, width=100)
+    pytest.importorskip("matplotlib")
+    with UpdateProgress(console, 32) as progress:
+        result = train_gpt(CORPUS, settings(), tmp_path, progress)
+    lines = console.export_text()
+    assert "update  train loss" in lines and f"{result.history.best.valid_loss:.4f}" in lines
+    plot_language_history(result.history, tmp_path / "h.png", "a", False, "update")
+    assert (tmp_path / "h.png").read_bytes()[:4] == b"\x89PNG"
+    result.history.save(tmp_path / "h.json")
+    assert len(json.loads((tmp_path / "h.json").read_text())) == 3
+
+
+def test_a_file_of_ones_own(tmp_path):
+    (tmp_path / "rhyme.txt").write_text(RHYME, encoding="utf-8")
+    corpus = characters_of_file(tmp_path / "rhyme.txt")
+    assert (corpus.name, corpus.level) == ("rhyme", "character")
+    assert len(corpus.train) == int(0.9 * len(RHYME)) and len(corpus.test) == 0
+    both = [*corpus.train.tolist(), *corpus.valid.tolist()]
+    assert "".join(corpus.vocab.lookup_tokens(both)) == RHYME
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(batch_size=0), "batch_size must be at least 1, not 0"),
+        (dict(learning_rate=-1.0), "learning_rate must be 0 or greater, not -1.0"),
+        (dict(grad_clip=math.inf), "grad_clip must be 0 or greater, not inf"),
+        (dict(warmup_iters=30), "a warm-up of 30 updates leaves none of 30"),
+    ],
+)
+def test_bad_settings(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+def test_what_goes_wrong_in_training_is_told():
+    with pytest.raises(ValueError, match="8 ids are too few for windows of 8"):
+        CausalTrainer(model_of(settings()), settings()).fit(CORPUS.train, CORPUS.valid[:8])
+    chosen = settings(learning_rate=1e30, min_lr=1e30, grad_clip=0)
+    with pytest.raises(RuntimeError, match=r"update \d+: the loss is (nan|inf)"):
+        CausalTrainer(model_of(chosen), chosen).fit(CORPUS.train, CORPUS.valid)
