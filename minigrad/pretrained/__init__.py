@@ -42,6 +42,11 @@ from .outputs import (
 )
 from .packing import pack_documents, pack_texts
 from .pretraining_data import next_sentence_pairs, sentence_order_pairs, static_masking
+from .span_corruption import (
+    DataCollatorForSpanCorruption,
+    compute_input_and_target_lengths,
+    random_spans_noise_mask,
+)
 from .tasks import (
     classification_loss,
     next_token_loss,
@@ -62,6 +67,7 @@ __all__ = [
     "CausalLMOutputWithCrossAttentions",
     "CausalLMOutputWithPast",
     "DataCollatorForLanguageModeling",
+    "DataCollatorForSpanCorruption",
     "DataCollatorForTokenClassification",
     "DataCollatorForWholeWordMask",
     "DataCollatorWithPadding",
@@ -89,12 +95,14 @@ __all__ = [
     "activation",
     "causal_mask",
     "classification_loss",
+    "compute_input_and_target_lengths",
     "may_return_tuple",
     "next_sentence_pairs",
     "next_token_loss",
     "pack_documents",
     "pack_texts",
     "sentence_order_pairs",
+    "random_spans_noise_mask",
     "shift_tokens_right",
     "span_loss",
     "static_masking",

@@ -15,6 +15,7 @@ ALBERT_TOKENS = {
     "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "<unk>", "sep_token": "[SEP]",
     "pad_token": "<pad>", "cls_token": "[CLS]", "mask_token": "[MASK]",
 }  # fmt: skip
+T5_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 TWO = ["input_ids", "attention_mask"]
 THREE = ["input_ids", "token_type_ids", "attention_mask"]
 
@@ -27,12 +28,13 @@ CLASSES = {
     "RobertaTokenizer": (ROBERTA_TOKENS, TWO),
     "XLMRobertaTokenizer": (ROBERTA_TOKENS, TWO),
     "AlbertTokenizer": (ALBERT_TOKENS, TWO),
+    "T5Tokenizer": (T5_TOKENS, TWO),
 }
 # model_type of config.json, and the kind of a tokenizer.json's model: tokenizer_class
 TYPES = {
     "bert": "BertTokenizer", "electra": "ElectraTokenizer", "mobilebert": "MobileBertTokenizer",
     "distilbert": "DistilBertTokenizer", "roberta": "RobertaTokenizer",
-    "xlm-roberta": "XLMRobertaTokenizer", "albert": "AlbertTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer", "albert": "AlbertTokenizer", "t5": "T5Tokenizer",
 }  # fmt: skip
 
 
@@ -89,18 +91,24 @@ def unigram(pieces: list[tuple[str, float]], settings: dict):
 
     settings: unk_token, do_lower_case (True), keep_accents (False), add_prefix_space (True).
     """
-    library = need("tokenizers", extra="models")
-    rules = library.normalizers
-    unknown = (
-        [string for string, _ in pieces].index(content(settings["unk_token"])) if pieces else None
-    )
-    backend = library.Tokenizer(library.models.Unigram(pieces or None, unk_id=unknown))
+    backend = plain_unigram(pieces, settings)
+    rules = need("tokenizers", extra="models").normalizers
     steps = [rules.Replace("``", '"'), rules.Replace("''", '"')]
     if not settings.get("keep_accents", False):
         steps += [rules.NFKD(), rules.StripAccents()]
     if settings.get("do_lower_case", True):
         steps.append(rules.Lowercase())
     backend.normalizer = rules.Sequence(steps)
+    return backend
+
+
+def plain_unigram(pieces: list[tuple[str, float]], settings: dict):
+    """T5's tokenizer: as ALBERT's, of texts as they are."""
+    library = need("tokenizers", extra="models")
+    unknown = (
+        [string for string, _ in pieces].index(content(settings["unk_token"])) if pieces else None
+    )
+    backend = library.Tokenizer(library.models.Unigram(pieces or None, unk_id=unknown))
     scheme = "always" if settings.get("add_prefix_space", True) else "never"
     backend.pre_tokenizer = library.pre_tokenizers.Sequence(
         [
@@ -153,6 +161,17 @@ def bert_template(backend, settings: dict) -> None:
         single=f"{first}:0 $A:0 {last}:0",
         pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
         special_tokens=[(mark, backend.token_to_id(mark)) for mark in dict.fromkeys((first, last))],
+    )
+
+
+def t5_template(backend, settings: dict) -> None:
+    """A </s>, or A </s> B </s>, all of type 0."""
+    library = need("tokenizers", extra="models")
+    end = content(settings["eos_token"])
+    backend.post_processor = library.processors.TemplateProcessing(
+        single=f"$A:0 {end}:0",
+        pair=f"$A:0 {end}:0 $B:0 {end}:0",
+        special_tokens=[(end, backend.token_to_id(end))],
     )
 
 

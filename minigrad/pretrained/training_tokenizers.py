@@ -1,4 +1,4 @@
-"""Tokenizers of one's own: a vocabulary learnt from texts, in the form of BERT, RoBERTa or ALBERT."""
+"""Tokenizers of one's own: a vocabulary learnt from texts, in the form of BERT, RoBERTa, ALBERT or T5."""
 
 import itertools
 from collections.abc import Iterable
@@ -10,7 +10,9 @@ from .tokenizer_parts import (
     bert_template,
     bpe,
     class_defaults,
+    plain_unigram,
     roberta_template,
+    t5_template,
     unigram,
     wordpiece,
 )
@@ -20,7 +22,9 @@ KINDS = {
     "wordpiece": ("BertTokenizer", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]),
     "bpe": ("RobertaTokenizer", ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]),
     "unigram": ("AlbertTokenizer", ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]),
+    "t5": ("T5Tokenizer", ["<pad>", "</s>", "<unk>"]),
 }
+TEMPLATES = {"bpe": roberta_template, "t5": t5_template}
 
 
 def train_tokenizer(
@@ -36,13 +40,15 @@ def train_tokenizer(
 
     kind: "wordpiece", BERT's (Schuster and Nakajima 2012), here with pieces joined as in BPE;
     "bpe", RoBERTa's bytes joined by frequency (Sennrich et al. 2016, Radford et al. 2019);
-    "unigram", ALBERT's pieces of the likeliest cut (Kudo 2018).
+    "unigram", ALBERT's pieces of the likeliest cut (Kudo 2018); "t5", such pieces of texts as they
+    are, </s> behind each, and sentinels <extra_id_0>, <extra_id_1> ... (Raffel et al. 2020).
     min_frequency: pairs seen less often are not joined (not for unigram). settings: those of the
     kind (do_lower_case, strip_accents, tokenize_chinese_chars; add_prefix_space, trim_offsets;
-    do_lower_case, keep_accents), and of the tokenizer (model_max_length, padding_side ...).
+    do_lower_case, keep_accents; extra_ids, 100 sentinels), and of the tokenizer (model_max_length,
+    padding_side ...).
 
     The library joins equally frequent pairs, and sums likelihoods, in an order of its own: two runs
-    of "wordpiece" or "unigram" may differ a little; "bpe" comes out the same.
+    of "wordpiece", "unigram" or "t5" may differ a little; "bpe" comes out the same.
 
     Raises ValueError for an unknown kind, no texts, a vocab_size too small; TypeError for texts that
     are no strings.
@@ -50,6 +56,10 @@ def train_tokenizer(
     if kind not in KINDS:
         raise ValueError(f"there is no kind {kind!r} of tokenizer; there are: {', '.join(KINDS)}")
     name, special = KINDS[kind]
+    if kind == "t5":
+        settings = {"extra_ids": 100} | settings
+        sentinels = [f"<extra_id_{number}>" for number in range(settings["extra_ids"])]
+        extra_special_tokens = [*sentinels, *extra_special_tokens]
     special = [*special, *extra_special_tokens]
     least = len(special) + (256 if kind == "bpe" else 1)
     if vocab_size < least:
@@ -67,7 +77,8 @@ def train_tokenizer(
         alphabet = need("tokenizers", extra="models").pre_tokenizers.ByteLevel.alphabet()
         options = dict(min_frequency=min_frequency, initial_alphabet=sorted(alphabet))
     else:
-        backend, trainer = unigram([], settings), "UnigramTrainer"
+        build = unigram if kind == "unigram" else plain_unigram
+        backend, trainer = build([], settings), "UnigramTrainer"
         options = dict(unk_token=settings["unk_token"])
     trainer = getattr(need("tokenizers", extra="models").trainers, trainer)(
         vocab_size=vocab_size, special_tokens=special, show_progress=False, **options
@@ -76,7 +87,7 @@ def train_tokenizer(
     if extra := special[len(KINDS[kind][1]) :]:
         settings["extra_special_tokens"] = extra
     add_tokens(backend, settings)
-    (roberta_template if kind == "bpe" else bert_template)(backend, settings)
+    TEMPLATES.get(kind, bert_template)(backend, settings)
     return PreTrainedTokenizerFast(backend, **settings)
 
 
