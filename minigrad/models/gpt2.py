@@ -13,7 +13,7 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
-from ..generation import DynamicCache
+from ..generation import DynamicCache, GenerationMixin
 from ..pretrained import (
     BaseModelOutputWithPastAndCrossAttentions,
     CausalLMOutputWithCrossAttentions,
@@ -257,7 +257,7 @@ class GPT2Model(GPT2PreTrainedModel):
         )
 
 
-class GPT2LMHeadModel(GPT2PreTrainedModel):
+class GPT2LMHeadModel(GenerationMixin, GPT2PreTrainedModel):
     """Which token comes next: logits (B, T, V), by the table of word vectors.
 
     labels (B, T), -100 where none is asked for: those of input_ids; token t is held against label
