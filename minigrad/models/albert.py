@@ -25,7 +25,8 @@ from ..pretrained import (
     token_loss,
 )
 from ..pretrained.heads import Head
-from .bert import BertEmbeddings, BertModel, BertSelfAttention, run_layers
+from .bert import BertModel
+from .bert_layers import BertEmbeddings, BertSelfAttention, run_layers
 
 
 class AlbertConfig(PretrainedConfig):

@@ -21,7 +21,7 @@ from ..pretrained import (
     activation,
     may_return_tuple,
 )
-from .bert import attend, run_layers
+from .bert_layers import attend, run_layers
 
 EPSILON = 1e-12  # of every LayerNorm
 

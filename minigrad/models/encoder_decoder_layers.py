@@ -10,7 +10,7 @@ import minigrad as torch
 from minigrad import nn
 
 from ..pretrained import activation
-from .bert import attend_heads
+from .bert_layers import attend_heads
 from .positions import sinusoids
 
 

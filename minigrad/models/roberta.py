@@ -17,7 +17,8 @@ from ..pretrained import (
     ForSequenceClassification,
     ForTokenClassification,
 )
-from .bert import BertConfig, BertEmbeddings, BertModel, BertPreTrainedModel
+from .bert import BertConfig, BertModel, BertPreTrainedModel
+from .bert_layers import BertEmbeddings
 
 
 class RobertaConfig(BertConfig):
