@@ -11,17 +11,20 @@ import math
 
 import numpy
 
+from ..backend import array_module, error_function
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
 from .vector_math import erf, exp, sigmoid, tanh
 
 GRAIN = 1 << 13  # numbers worth a piece of their own
 
-_erf = numpy.vectorize(math.erf, otypes=["d"])
+
+def _erf(x):
+    return error_function(array_module(x))(x)
 
 
 def _like(x, value):
-    return numpy.asarray(value).astype(x.dtype, copy=False).reshape(x.shape)
+    return array_module(x).asarray(value).astype(x.dtype, copy=False).reshape(x.shape)
 
 
 def _elementwise(name, reference, loop, least=1):
@@ -153,18 +156,19 @@ def _gelu_tanh_gradient(begin, end, g, x, out):
 
 def _relu_reference(x):
     """max(x, 0)."""
-    return numpy.maximum(x, 0)
+    return array_module(x).maximum(x, 0)
 
 
 def _relu_gradient_reference(g, x):
     """g where x > 0, else 0; x may be relu(x), too."""
-    return numpy.where(x > 0, g, numpy.zeros((), x.dtype))
+    xp = array_module(x)
+    return xp.where(x > 0, g, xp.zeros((), x.dtype))
 
 
 def _sigmoid_reference(x):
     """1 / (1 + e^-x)."""
     with numpy.errstate(over="ignore"):  # to inf, and 1 / inf = 0 is right
-        return _like(x, 1 / (1 + numpy.exp(-x)))
+        return _like(x, 1 / (1 + array_module(x).exp(-x)))
 
 
 def _erf_reference(x):
@@ -184,7 +188,8 @@ def _gelu_reference(x):
 
 def _gelu_tanh_reference(x):
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
-    return _like(x, 0.5 * x * (1 + numpy.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
+    t = array_module(x).tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    return _like(x, 0.5 * x * (1 + t))
 
 
 def _silu_gradient_reference(g, x):
@@ -195,14 +200,14 @@ def _silu_gradient_reference(g, x):
 
 def _gelu_gradient_reference(g, x):
     """g (Phi(x) + x e^(-x^2/2) / sqrt(2 pi))."""
-    density = numpy.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    density = array_module(x).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
     return _like(x, g * (0.5 * (1 + _erf(x * math.sqrt(0.5))) + x * density))
 
 
 def _gelu_tanh_gradient_reference(g, x):
     """g (1 + t + x (1 - t^2) u') / 2, t = tanh(u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     c = math.sqrt(2 / math.pi)
-    t = numpy.tanh(c * (x + 0.044715 * x * x * x))
+    t = array_module(x).tanh(c * (x + 0.044715 * x * x * x))
     return _like(x, 0.5 * g * (1 + t + x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x)))
 
 

@@ -23,6 +23,7 @@ from math import log
 
 import numpy
 
+from ..backend import array_module
 from .kernel import Kernel, Late, Loop, compiled, inlined
 from .matmul import address, blas, gemm, one_blas_thread
 from .random_bits import keep_mask, keeps, threshold
@@ -42,32 +43,38 @@ FEW = 8  # so many heads of keys or more are not split
 
 def _weights(q, k, mask, scale, causal):
     """(softmax(scale q k^T + mask), log of the softmax's denominator, inf where that is 0)."""
+    xp = array_module(q)
     scores = (q * scale) @ k.swapaxes(-1, -2)
     if causal:
-        scores = numpy.where(numpy.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
+        scores = xp.where(xp.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
     if mask is not None and mask.dtype.kind == "b":
-        scores = numpy.where(mask, scores, -math.inf)
+        scores = xp.where(mask, scores, -math.inf)
     elif mask is not None:
         scores = scores + mask
     scores = scores.astype(q.dtype, copy=False)
-    top = scores.max(-1, keepdims=True, initial=-math.inf)
-    top = numpy.where(numpy.isfinite(top), top, 0).astype(q.dtype)
-    weights = numpy.exp(scores - top)
+    if scores.shape[-1]:
+        top = scores.max(-1, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, 0).astype(q.dtype)
+    else:
+        top = xp.zeros((*scores.shape[:-1], 1), q.dtype)
+    weights = xp.exp(scores - top)
     total = weights.sum(-1, keepdims=True)
     nothing = total == 0
-    weights /= numpy.where(nothing, 1, total).astype(q.dtype)
-    logs = numpy.where(nothing, math.inf, top + numpy.log(numpy.where(nothing, 1, total)))
+    weights /= xp.where(nothing, 1, total).astype(q.dtype)
+    logs = xp.where(nothing, math.inf, top + xp.log(xp.where(nothing, 1, total)))
     return weights, logs[..., 0].astype(q.dtype)
 
 
 def _dropped(weights, dropout, seed):
-    keep = keep_mask(seed, weights.size, dropout).reshape(weights.shape)
+    keep = keep_mask(seed, weights.size, dropout, array_module(weights)).reshape(weights.shape)
     return weights * keep * (1 / (1 - dropout) if dropout < 1 else 0.0)
 
 
 def _shared(x, q):
     """The heads of x, repeated until they are as many as the query's."""
-    return numpy.repeat(x, q.shape[1] // x.shape[1], 1) if x.shape[1] else x
+    if not x.shape[1]:
+        return x
+    return array_module(x).repeat(x, q.shape[1] // x.shape[1], 1)
 
 
 def attention(q, k, v, mask, scale, causal, dropout, seed):

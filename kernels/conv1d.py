@@ -16,6 +16,7 @@ x (B, L, C) is padded already; w (O, C, K) as torch keeps it; out (B, T, O).
 
 import numpy
 
+from ..backend import array_module
 from .kernel import FLOATS, Kernel, Late, compiled
 from .matmul import address, blas, gemm, one_blas_thread, product
 from .threads import share
@@ -29,19 +30,20 @@ def _windows(x, kernel, stride, dilation):
     steps = (x.shape[1] - dilation * (kernel - 1) - 1) // stride + 1
     b, t, c = x.strides
     shape = (x.shape[0], steps, kernel, x.shape[2])
-    return numpy.lib.stride_tricks.as_strided(x, shape, (b, t * stride, t * dilation, c))
+    strides = b, t * stride, t * dilation, c
+    return array_module(x).lib.stride_tricks.as_strided(x, shape, strides)
 
 
 def conv1d(x, w, stride, dilation):
     """out[b, t, o] = sum_{k, c} x[b, stride t + dilation k, c] w[o, c, k]."""
     windows = _windows(x, w.shape[2], stride, dilation)
-    return numpy.tensordot(windows, w, ([2, 3], [2, 1]))
+    return array_module(x).tensordot(windows, w, ([2, 3], [2, 1]))
 
 
 def conv1d_input(g, w, length, stride, dilation):
     """The gradient for x (B, L, C), from that of the output, g (B, T, O)."""
     steps = g.shape[1]
-    out = numpy.zeros((g.shape[0], length, w.shape[1]), g.dtype)
+    out = array_module(g).zeros((g.shape[0], length, w.shape[1]), g.dtype)
     for k in range(w.shape[2]):
         first = dilation * k
         out[:, first : first + stride * (steps - 1) + 1 : stride] += g @ w[:, :, k]
@@ -51,12 +53,12 @@ def conv1d_input(g, w, length, stride, dilation):
 def conv1d_weight(g, x, kernel, stride, dilation):
     """The gradient for w (O, C, K), from that of the output, g (B, T, O)."""
     windows = _windows(x, kernel, stride, dilation)[:, : g.shape[1]]
-    return numpy.tensordot(g, windows, ([0, 1], [0, 1])).transpose(0, 2, 1)
+    return array_module(x).tensordot(g, windows, ([0, 1], [0, 1])).transpose(0, 2, 1)
 
 
 def conv1d_relu_max(x, w, bias, stride, dilation):
     """(max over t of relu(out + bias) (B, O), the time step where it stands (B, O))."""
-    out = numpy.maximum(conv1d.reference(x, w, stride, dilation) + bias, 0)
+    out = array_module(x).maximum(conv1d.reference(x, w, stride, dilation) + bias, 0)
     return out.max(1), out.argmax(1)
 
 

@@ -12,6 +12,7 @@ time, together with their gradients, so that those of a large vocabulary never e
 
 import numpy
 
+from ..backend import array_module
 from .kernel import FLOATS, Kernel, compiled, inlined
 from .matmul import product
 from .threads import share
@@ -22,36 +23,39 @@ ROWS = 1 << 23  # logits that are held at once by linear_cross_entropy
 
 def _weights(classes, target, weight, smoothing, ignored, dtype):
     """Per row: the weight of its class, times 1 - s; 0 for rows that are ignored. And s w_c / C."""
-    safe = numpy.where(ignored, 0, target)
-    own = numpy.ones(len(target), dtype) if weight is None else weight[safe]
-    own = numpy.where(ignored, 0, own * (1 - smoothing)).astype(dtype)
-    each = numpy.ones(classes, dtype) if weight is None else weight
+    xp = array_module(target)
+    safe = xp.where(ignored, 0, target)
+    own = xp.ones(len(target), dtype) if weight is None else weight[safe]
+    own = xp.where(ignored, 0, own * (1 - smoothing)).astype(dtype)
+    each = xp.ones(classes, dtype) if weight is None else weight
     return own, (each * (smoothing / max(classes, 1))).astype(dtype)
 
 
 def cross_entropy(logits, target, weight, smoothing, ignore_index):
     """(losses (N), log sum e^x (N)) of logits (N, C) and classes (N); weight (C) or None."""
+    xp = array_module(logits)
     ignored = target == ignore_index
     own, each = _weights(logits.shape[1], target, weight, smoothing, ignored, logits.dtype)
     top = logits.max(1)
-    total = numpy.log(numpy.exp(logits - top[:, None]).sum(1)) + top
-    picked = logits[numpy.arange(len(target)), numpy.where(ignored, 0, target)]
+    total = xp.log(xp.exp(logits - top[:, None]).sum(1)) + top
+    picked = logits[xp.arange(len(target)), xp.where(ignored, 0, target)]
     losses = own * (total - picked)
     if smoothing:
-        losses = losses + numpy.where(ignored, 0, ((total[:, None] - logits) * each).sum(1))
-    return numpy.where(ignored, 0, losses).astype(logits.dtype), total
+        losses = losses + xp.where(ignored, 0, ((total[:, None] - logits) * each).sum(1))
+    return xp.where(ignored, 0, losses).astype(logits.dtype), total
 
 
 def cross_entropy_backward(scale, logits, total, target, weight, smoothing, ignore_index, out=None):
     """The gradient for the logits of sum_n scale[n] losses[n]; into `out` (it may be the logits)."""
+    xp = array_module(logits)
     ignored = target == ignore_index
     own, each = _weights(logits.shape[1], target, weight, smoothing, ignored, logits.dtype)
     amount = own + each.sum() if smoothing else own
-    g = numpy.exp(logits - total[:, None]) * amount[:, None]
-    g[numpy.arange(len(target)), numpy.where(ignored, 0, target)] -= own
+    g = xp.exp(logits - total[:, None]) * amount[:, None]
+    g[xp.arange(len(target)), xp.where(ignored, 0, target)] -= own
     if smoothing:
         g -= each
-    g = numpy.where(ignored[:, None], 0, g * scale[:, None]).astype(logits.dtype)
+    g = xp.where(ignored[:, None], 0, g * scale[:, None]).astype(logits.dtype)
     if out is None:
         return g
     out[...] = g

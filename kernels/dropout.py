@@ -6,6 +6,7 @@ of g, and no mask is stored.
 
 import numpy
 
+from ..backend import array_module
 from .kernel import FLOATS, Kernel, compiled
 from .random_bits import keep_mask, keeps, threshold
 from .threads import share
@@ -13,9 +14,10 @@ from .threads import share
 
 def dropout(x, p, seed):
     """x scaled by 1 / (1 - p) where kept, 0 elsewhere."""
-    keep = keep_mask(seed, x.size, p).reshape(x.shape)
+    xp = array_module(x)
+    keep = keep_mask(seed, x.size, p, xp).reshape(x.shape)
     scale = 1 / (1 - p) if p < 1 else 0.0
-    return numpy.where(keep, x * x.dtype.type(scale), numpy.zeros((), x.dtype))
+    return xp.where(keep, x * x.dtype.type(scale), xp.zeros((), x.dtype))
 
 
 dropout = Kernel(dropout)

@@ -16,8 +16,9 @@ FEW = 64  # rows of a table that are too few to be shared out; then columns are
 
 def scatter_add_rows(rows, ids, size):
     """out (size, ...) with out[i] the sum of rows[k] (n, ...) over all k with ids[k] == i."""
-    out = numpy.zeros((size, *rows.shape[1:]), rows.dtype)
-    numpy.add.at(out, ids, rows)
+    xp = array_module(rows)
+    out = xp.zeros((size, *rows.shape[1:]), rows.dtype)
+    xp.add.at(out, ids, rows)
     return out
 
 

@@ -16,6 +16,7 @@ All four are kept in one array in the order dq, dr, dz, dn: a part of it meets W
 
 import numpy
 
+from ..backend import array_module
 from .kernel import Kernel, compiled
 from .panels import pack, pack_transposed, panels
 from .recurrent import (
@@ -38,14 +39,15 @@ from .vector_math import sigmoid, tanh
 
 
 def _sigmoid(x):
-    return 0.5 * (numpy.tanh(0.5 * x) + 1)
+    return 0.5 * (array_module(x).tanh(0.5 * x) + 1)
 
 
 def gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep):
     """-> h of all steps (N, H), the last h (B, H), gates (N, 4 H): r, z, n and q; empty without `keep`."""
+    xp = array_module(x)
     n, size = len(x), w_hh.shape[1]
-    out = numpy.empty((n, size), x.dtype)
-    gates = numpy.empty((n if keep else 0, 4 * size), x.dtype)
+    out = xp.empty((n, size), x.dtype)
+    gates = xp.empty((n if keep else 0, 4 * size), x.dtype)
     h = h0.copy()
     rows = rows_of(sizes, batch_first)
     for t, _ in walk(sizes, reverse):
@@ -55,21 +57,22 @@ def gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep
         r = _sigmoid(from_x[:, :size] + from_h[:, :size])
         z = _sigmoid(from_x[:, size : 2 * size] + from_h[:, size : 2 * size])
         q = from_h[:, 2 * size :]
-        new = numpy.tanh(from_x[:, 2 * size :] + r * q)
+        new = xp.tanh(from_x[:, 2 * size :] + r * q)
         h[:count] = new + z * (h[:count] - new)
         out[rows[t]] = h[:count]
         if keep:
-            gates[rows[t]] = numpy.concatenate([r, z, new, q], 1)
+            gates[rows[t]] = xp.concatenate([r, z, new, q], 1)
     return out, h, gates
 
 
 def gru_backward(g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, reverse, wanted):
     """-> the gradients of x, h0, W_ih, W_hh, b_ih, b_hh; `wanted`: which of x, W_ih, W_hh are needed."""
+    xp = array_module(x)
     size = w_hh.shape[1]
     dh = g_h.copy()
     rows = rows_of(sizes, batch_first)
-    from_x = numpy.empty((len(x), 3 * size), x.dtype)
-    from_h = numpy.empty_like(from_x)
+    from_x = xp.empty((len(x), 3 * size), x.dtype)
+    from_h = xp.empty_like(from_x)
     before = previous(out, h0, sizes, batch_first, reverse)
     for t, _ in reversed(list(walk(sizes, reverse))):
         count = sizes[t]
@@ -78,8 +81,8 @@ def gru_backward(g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, 
         dn = dh_t * (1 - z) * (1 - n * n)
         dz = dh_t * (before[rows[t]] - n) * z * (1 - z)
         dr = dn * q * r * (1 - r)
-        from_x[rows[t]] = numpy.concatenate([dr, dz, dn], 1)
-        from_h[rows[t]] = numpy.concatenate([dr, dz, dn * r], 1)
+        from_x[rows[t]] = xp.concatenate([dr, dz, dn], 1)
+        from_h[rows[t]] = xp.concatenate([dr, dz, dn * r], 1)
         dh[:count] = dh_t * z + from_h[rows[t]] @ w_hh
     dx = from_x @ w_ih if wanted[0] else None
     dw_ih = from_x.T @ x if wanted[1] else None

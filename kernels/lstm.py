@@ -16,6 +16,7 @@ on what the gates are after s and tanh:
 
 import numpy
 
+from ..backend import array_module
 from .kernel import Kernel, compiled
 from .panels import pack, pack_transposed, panels
 from .recurrent import (
@@ -38,7 +39,7 @@ from .vector_math import sigmoid, tanh
 
 
 def _sigmoid(x):
-    return 0.5 * (numpy.tanh(0.5 * x) + 1)
+    return 0.5 * (array_module(x).tanh(0.5 * x) + 1)
 
 
 def lstm_forward(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, keep):
@@ -46,22 +47,23 @@ def lstm_forward(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, keep)
 
     Gates, after s and tanh, and cells are for the backward pass; without `keep` they are empty.
     """
+    xp = array_module(x)
     n, size = len(x), w_hh.shape[1]
-    out = numpy.empty((n, size), x.dtype)
-    gates = numpy.empty((n if keep else 0, 4 * size), x.dtype)
-    cells = numpy.empty((n if keep else 0, size), x.dtype)
+    out = xp.empty((n, size), x.dtype)
+    gates = xp.empty((n if keep else 0, 4 * size), x.dtype)
+    cells = xp.empty((n if keep else 0, size), x.dtype)
     h, c = h0.copy(), c0.copy()
     rows = rows_of(sizes, batch_first)
     for t, _ in walk(sizes, reverse):
         count = sizes[t]
         made = x[rows[t]] @ w_ih.T + h[:count] @ w_hh.T + bias
         i, f, o = (_sigmoid(made[:, k * size : (k + 1) * size]) for k in (0, 1, 3))
-        g = numpy.tanh(made[:, 2 * size : 3 * size])
+        g = xp.tanh(made[:, 2 * size : 3 * size])
         c[:count] = f * c[:count] + i * g
-        h[:count] = o * numpy.tanh(c[:count])
+        h[:count] = o * xp.tanh(c[:count])
         out[rows[t]] = h[:count]
         if keep:
-            gates[rows[t]] = numpy.concatenate([i, f, g, o], 1)
+            gates[rows[t]] = xp.concatenate([i, f, g, o], 1)
             cells[rows[t]] = c[:count]
     return out, h, c, gates, cells
 
@@ -70,22 +72,23 @@ def lstm_backward(
     g_out, g_h, g_c, out, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse, wanted
 ):
     """-> the gradients of x, h0, c0, W_ih, W_hh and b; `wanted`: which of x, W_ih, W_hh are needed."""
+    xp = array_module(x)
     size = w_hh.shape[1]
     dh, dc = g_h.copy(), g_c.copy()
-    d_gates = numpy.empty_like(gates)
+    d_gates = xp.empty_like(gates)
     rows = rows_of(sizes, batch_first)
     c_before = previous(cells, c0, sizes, batch_first, reverse)
     for t, _ in reversed(list(walk(sizes, reverse))):
         count = sizes[t]
         i, f, g, o = (gates[rows[t], k * size : (k + 1) * size] for k in range(4))
-        tanh_c = numpy.tanh(cells[rows[t]])
+        tanh_c = xp.tanh(cells[rows[t]])
         dh_t = dh[:count] + g_out[rows[t]]
         dc_t = dc[:count] + dh_t * o * (1 - tanh_c * tanh_c)
         di = dc_t * g * i * (1 - i)
         df = dc_t * c_before[rows[t]] * f * (1 - f)
         dg = dc_t * i * (1 - g * g)
         do = dh_t * tanh_c * o * (1 - o)
-        d_gates[rows[t]] = numpy.concatenate([di, df, dg, do], 1)
+        d_gates[rows[t]] = xp.concatenate([di, df, dg, do], 1)
         dh[:count] = d_gates[rows[t]] @ w_hh
         dc[:count] = dc_t * f
     before = previous(out, h0, sizes, batch_first, reverse)

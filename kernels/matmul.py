@@ -11,6 +11,7 @@ import functools
 
 import numpy
 
+from ..backend import array_module
 from .kernel import FLOATS, Kernel, Late, compiled, numba
 from .panels import pack, pack_transposed
 from .threads import share
@@ -34,7 +35,7 @@ def product(a, b, out=None, add=False, bias=None):
     if add:
         out += a @ b
     else:
-        out = numpy.matmul(a, b, out=out)
+        out = array_module(a).matmul(a, b, out=out)
     if bias is not None:
         out += bias
     return out

@@ -2,8 +2,8 @@
 
     keep_bits(seed, index)           32 bits, for compiled loops; index from 0 to 2^32, then again
     keeps(seed, index, least)        True with probability 1 - p, where least = threshold(p)
-    random_bits(seed, begin, count)  the bits of the places begin .. begin + count, by NumPy
-    keep_mask(seed, count, p)        which of the places 0 .. count are kept, by NumPy
+    random_bits(seed, begin, count)  the bits of the places begin .. begin + count, an array
+    keep_mask(seed, count, p)        which of the places 0 .. count are kept, an array
 
 In a loop over a slice of a row both vectorise (0.4 ns a number); over a whole array by index they may
 not. So a dropout mask takes no memory: backward computes it again from the seed. Any thread finds the bits
@@ -48,9 +48,9 @@ def threshold(p: float) -> int:
     return round(p * (1 << 24))
 
 
-def random_bits(seed: int, begin: int, count: int) -> numpy.ndarray:
-    """`keep_bits` of the places begin .. begin + count, as uint32."""
-    x = numpy.arange(begin, begin + count).astype(uint32)
+def random_bits(seed: int, begin: int, count: int, xp=numpy):
+    """`keep_bits` of the places begin .. begin + count, as uint32; xp: numpy or cupy."""
+    x = xp.arange(begin, begin + count).astype(uint32)
     x += uint32(seed & 0xFFFFFFFF)
     x ^= x >> uint32(17)
     x *= uint32(0xED5AD4BB)
@@ -63,6 +63,6 @@ def random_bits(seed: int, begin: int, count: int) -> numpy.ndarray:
     return x
 
 
-def keep_mask(seed: int, count: int, p: float) -> numpy.ndarray:
+def keep_mask(seed: int, count: int, p: float, xp=numpy):
     """Which of the places 0 .. count are kept, each with probability 1 - p, as bools."""
-    return (random_bits(seed, 0, count) >> uint32(8)) >= threshold(p)
+    return (random_bits(seed, 0, count, xp) >> uint32(8)) >= threshold(p)

@@ -19,6 +19,7 @@ import functools
 
 import numpy
 
+from ..backend import array_module
 from .kernel import FLOATS, Late, compiled
 from .panels import panels
 from .threads import get_threads, share
@@ -59,7 +60,7 @@ def rows_of(sizes, batch_first):
 
 def previous(state, first, sizes, batch_first, reverse):
     """The rows (N, H) of the state before each step; `first` (B, H) is the one before all."""
-    before = numpy.empty_like(state)
+    before = array_module(state).empty_like(state)
     rows = rows_of(sizes, batch_first)
     for t, last in walk(sizes, reverse):
         into = before[rows[t]]

@@ -11,6 +11,7 @@ from step t + 1, d_t = dh_t f', where f' is 1 - h_t^2 for tanh and 1 or 0 for re
 
 import numpy
 
+from ..backend import array_module
 from .kernel import Kernel, compiled
 from .panels import pack, pack_transposed, panels
 from .recurrent import (
@@ -34,13 +35,14 @@ from .vector_math import tanh
 
 def rnn_forward(x, h0, w_ih, w_hh, bias, sizes, batch_first, reverse, relu):
     """-> h of all steps (N, H), the last h (B, H); f is relu or else tanh."""
-    out = numpy.empty((len(x), w_hh.shape[1]), x.dtype)
+    xp = array_module(x)
+    out = xp.empty((len(x), w_hh.shape[1]), x.dtype)
     h = h0.copy()
     rows = rows_of(sizes, batch_first)
     for t, _ in walk(sizes, reverse):
         count = sizes[t]
         made = x[rows[t]] @ w_ih.T + h[:count] @ w_hh.T + bias
-        h[:count] = numpy.maximum(made, 0) if relu else numpy.tanh(made)
+        h[:count] = xp.maximum(made, 0) if relu else xp.tanh(made)
         out[rows[t]] = h[:count]
     return out, h
 
@@ -48,7 +50,7 @@ def rnn_forward(x, h0, w_ih, w_hh, bias, sizes, batch_first, reverse, relu):
 def rnn_backward(g_out, g_h, out, x, h0, w_ih, w_hh, sizes, batch_first, reverse, relu, wanted):
     """-> the gradients of x, h0, W_ih, W_hh and b; `wanted`: which of x, W_ih, W_hh are needed."""
     dh = g_h.copy()
-    d = numpy.empty_like(out)
+    d = array_module(x).empty_like(out)
     rows = rows_of(sizes, batch_first)
     for t, _ in reversed(list(walk(sizes, reverse))):
         count = sizes[t]

@@ -1,5 +1,9 @@
 """NumPy or CuPy: which module an array belongs to, and which device that is."""
 
+import contextlib
+import functools
+import math
+
 import numpy
 
 _cupy = None  # the cupy module, once a device has been asked for
@@ -68,26 +72,137 @@ def device_of(array) -> device:
     return device("cuda", array.device.id)
 
 
+def numbered(where: device) -> device:
+    """The same device with its number: "cuda" alone is the GPU in use."""
+    if where.type == "cpu" or where.index is not None:
+        return CPU if where.type == "cpu" else where
+    return device("cuda", require_cupy().cuda.runtime.getDevice())
+
+
 def to_device(array, where: device):
     """The array on another device; the same array where it is there already."""
     if where.type == "cpu":
         return array if isinstance(array, numpy.ndarray) else array.get()
     cupy = require_cupy()
-    with cupy.cuda.Device(where.index or 0):
-        return cupy.asarray(array)
+    where = numbered(where)
+    if not isinstance(array, numpy.ndarray) and array.device.id == where.index:
+        return array
+    count = cupy.cuda.runtime.getDeviceCount()
+    if where.index >= count:
+        raise RuntimeError(
+            f"device '{where}': CUDA error: invalid device ordinal; there "
+            + (
+                "is 1 GPU: cuda:0"
+                if count == 1
+                else f"are {count} GPUs, cuda:0 to cuda:{count - 1}"
+            )
+        )
+    with cupy.cuda.Device(where.index):
+        try:
+            return cupy.array(array) if isinstance(array, numpy.ndarray) else array.copy()
+        except MemoryError as error:
+            raise out_of_memory("to", error) from error
+
+
+def to_number(x):
+    """A Python number from a number or an array that holds one; waits for the GPU."""
+    return x.item() if hasattr(x, "item") else x
+
+
+def as_array(x, xp):
+    """What an op's forward returned, as an array: that of the device it is on."""
+    if _cupy is not None and isinstance(x, _cupy.ndarray):
+        return x
+    return xp.asarray(x)
+
+
+def host(array):
+    """The array's numbers as a NumPy array, for what can only be done in main memory."""
+    return array if isinstance(array, numpy.ndarray) else array.get()
+
+
+# -- what NumPy and CuPy do differently ------------------------------------------------------------
+
+
+def add_at(xp, out, index, values):
+    """out[index] += values, adding up where an index occurs twice; out is changed.
+
+    CUDA has no atomic addition for some integers: those go by way of int64's bits, seen as uint64,
+    or of int32. Addition modulo 2^64 is the same for both.
+    """
+    kind = out.dtype
+    if xp is numpy or kind.kind not in "iub" or kind in ("int32", "uint32", "uint64"):
+        xp.add.at(out, index, values)
+    elif kind == "int64":
+        xp.add.at(out.view("uint64"), index, values.astype(kind).view("uint64"))
+    else:
+        wide = out.astype("int32")
+        xp.add.at(wide, index, values.astype("int32"))
+        out[...] = wide.astype(kind)
+
+
+@functools.cache
+def error_function(xp):
+    """erf on arrays: CuPy has it, NumPy hasn't."""
+    if xp is numpy:
+        return numpy.vectorize(math.erf, otypes=["d"])
+    from cupyx.scipy.special import erf
+
+    return erf
+
+
+def checked_linalg(xp):
+    """A context inside which CuPy's decompositions raise LinAlgError, as NumPy's do; it waits."""
+    if xp is numpy:
+        return contextlib.nullcontext()
+    import cupyx
+
+    return cupyx.errstate(linalg="raise")
+
+
+def native_device(x):
+    """A context inside which the GPU in use is that of an array (or of the first in a list)."""
+    if _cupy is None:
+        return contextlib.nullcontext()
+    for array in x if isinstance(x, (list, tuple)) else (x,):
+        if isinstance(array, _cupy.ndarray):
+            return _cupy.cuda.Device(array.device.id)
+    return contextlib.nullcontext()
+
+
+class OutOfMemoryError(RuntimeError):
+    """The GPU's memory doesn't suffice; nothing was changed."""
+
+
+def out_of_memory(name: str, error: MemoryError) -> Exception:
+    """The error to raise where `name` ran out of memory, on the GPU or in main memory."""
+    if _cupy is None or not isinstance(error, _cupy.cuda.memory.OutOfMemoryError):
+        return MemoryError(f"{name}: {error}")
+    free, total = _cupy.cuda.runtime.memGetInfo()
+    return OutOfMemoryError(
+        f"{name}: CUDA out of memory. {error} GPU {_cupy.cuda.runtime.getDevice()} has {total:,} "
+        f"bytes, {free:,} of them free. Use smaller batches, or delete what is not needed any more."
+    )
+
+
+# -- finding CuPy ------------------------------------------------------------------------------------
 
 
 def require_cupy():
     """The cupy module, or an error that says how to get a working one."""
     global _cupy
+    if _cupy is not None:
+        return _cupy
     try:
         import cupy
     except ImportError as error:
         raise RuntimeError(
-            "device 'cuda' needs CuPy: pip install 'minigrad[cuda]' (and an NVIDIA driver)"
+            "device 'cuda' needs CuPy: pip install 'minigrad[cuda13]' ('minigrad[cuda12]' for a driver "
+            "of CUDA 12), and an NVIDIA driver"
         ) from error
     if not cupy.cuda.is_available():
         raise RuntimeError("device 'cuda': CuPy is installed, but it finds no NVIDIA driver or GPU")
+    _watch_memory(cupy)
     _cupy = cupy
     return cupy
 
@@ -99,3 +214,24 @@ def cuda_is_available() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+# -- the most memory that was in use ------------------------------------------------------------------
+
+peak_memory: dict[int, int] = {}  # by the GPU's number
+
+
+def _watch_memory(cupy):
+    """Let every allocation note the most bytes that were in use; CuPy's pool does not."""
+    pool = cupy.get_default_memory_pool()
+    device_in_use = cupy.cuda.runtime.getDevice
+
+    def allocate(size):
+        memory = pool.malloc(size)
+        number, used = device_in_use(), pool.used_bytes()
+        if used > peak_memory.get(number, 0):
+            peak_memory[number] = used
+        return memory
+
+    if cupy.cuda.get_allocator() == pool.malloc:  # else somebody chose another allocator
+        cupy.cuda.set_allocator(allocate)

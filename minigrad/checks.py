@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy
 
 from .autograd import grad
+from .backend import CPU, array_module, to_device
+from .backend import device as Device
 from .op import REGISTRY, Op, wrap
 from .tensor import Tensor
 
@@ -93,6 +95,51 @@ class Rand:
         return flat.reshape(shape)
 
 
+# -- where the checked function runs; its arguments and results are NumPy arrays all the same ------
+
+
+class on_device:
+    """`with on_device("cuda"):` the checks inside run there; on the CPU otherwise."""
+
+    def __init__(self, where):
+        self.where = Device(where)
+
+    def __enter__(self):
+        self.before, _place.device = _place.device, self.where
+
+    def __exit__(self, *exc):
+        _place.device = self.before
+
+
+class _Place:
+    device = CPU
+    copies = None  # where somebody wants to see them: (copy on the device, what it held)
+
+
+_place = _Place()
+
+
+def _moved(x):
+    """An array on the device, with the same steps in memory; so are those in lists of arrays."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_moved, x))
+    if not isinstance(x, (numpy.ndarray, numpy.generic)) or _place.device.type == "cpu":
+        return x
+    x = numpy.asarray(x)
+    moved = to_device(x, _place.device)
+    if 0 in x.strides and x.size:
+        moved = array_module(moved).broadcast_to(moved[(slice(1),) * x.ndim], x.shape)
+    elif not x.flags.c_contiguous:
+        moved = strided(moved)
+    if _place.copies is not None:
+        _place.copies.append((moved, x.tobytes()))
+    return moved
+
+
+def _tensor(x):
+    return wrap(_moved(x))
+
+
 # -- a function of some arrays, and the gradient as another one --------------------------------
 
 
@@ -115,10 +162,14 @@ class Case:
 
     def __call__(self, *tensors, record=True):
         """The floating-point outputs."""
-        arguments = [wrap(x) if isinstance(x, numpy.ndarray) else x for x in self.arguments]
+        arguments = [
+            _tensor(x) if isinstance(x, numpy.ndarray) and i not in self.where else x
+            for i, x in enumerate(self.arguments)
+        ]
         for i, tensor in zip(self.where, tensors, strict=True):
             arguments[i] = tensor
-        out = self.function(*arguments, **self.options)
+        options = {name: _moved(value) for name, value in self.options.items()}
+        out = self.function(*arguments, **options)
         out = out if isinstance(out, (tuple, list)) else (out,)
         out = out[: getattr(self.function, "outputs", None)]
         return [y for y in out if isinstance(y, Tensor) and y.is_floating_point()]
@@ -159,7 +210,7 @@ def _backward(ys, xs, us, record=False):
     """One gradient per x; zeros where there is none."""
     live = [(y, u) for y, u in zip(ys, us, strict=True) if y.requires_grad]
     if not live:
-        return [wrap(numpy.zeros(x.array.shape, x.array.dtype)) for x in xs]
+        return [_tensor(numpy.zeros(x.array.shape, x.array.dtype)) for x in xs]
     return grad(
         [y for y, _ in live],
         xs,
@@ -185,7 +236,7 @@ def _short(x):
 
 
 def _leaves(arrays):
-    return [wrap(x).requires_grad_() for x in arrays]
+    return [_tensor(x).requires_grad_() for x in arrays]
 
 
 def _values(tensors):
@@ -194,7 +245,7 @@ def _values(tensors):
 
 def _dense(array):
     """A gradient's numbers; a row-sparse gradient fills a table first."""
-    return array.to_dense() if hasattr(array, "add_into") else array
+    return to_device(array.to_dense() if hasattr(array, "add_into") else array, CPU)
 
 
 def _random_signs(rng, shape, low, high):
@@ -210,10 +261,10 @@ def compare_slopes(function, arrays, rng):
     function: takes tensors, returns a list of tensors. arrays: where to look, float64.
     The slope along v is (8 (f(x+h v) - f(x-h v)) - (f(x+2h v) - f(x-2h v))) / 12 h, right to h^4.
     """
-    here = _values(function(*map(wrap, arrays), record=False))
+    here = _values(function(*map(_tensor, arrays), record=False))
     us = [numpy.where(numpy.isfinite(y), _random_signs(rng, y.shape, 0.5, 1.5), 0) for y in here]
     xs = _leaves(arrays)
-    gradients = _values(_backward(function(*xs), xs, [wrap(u.copy()) for u in us]))
+    gradients = _values(_backward(function(*xs), xs, [_tensor(u.copy()) for u in us]))
     size_of_outputs = sum(float(abs(u * _finite(y)).sum()) for u, y in zip(us, here, strict=True))
     worst, message = 0.0, ""
     for i, (x, g) in enumerate(zip(arrays, gradients, strict=True)):
@@ -221,7 +272,7 @@ def compare_slopes(function, arrays, rng):
 
         def outputs(steps):
             moved = [*arrays[:i], x + steps * STEP * v, *arrays[i + 1 :]]
-            return _values(function(*map(wrap, moved), record=False))
+            return _values(function(*map(_tensor, moved), record=False))
 
         numerical = 0.0
         points = zip(us, outputs(1), outputs(-1), outputs(2), outputs(-2), strict=True)
@@ -252,11 +303,11 @@ def _finite(y):
 
 def _gradients(case, us, record=False):
     xs = _leaves(case.arrays)
-    return _values(_backward(case(*xs), xs, [wrap(u) for u in us], record))
+    return _values(_backward(case(*xs), xs, [_tensor(u) for u in us], record))
 
 
 def _cotangents(case, rng, dtype=numpy.float64):
-    ys = case(*map(wrap, case.arrays))
+    ys = case(*map(_tensor, case.arrays))
     return [_random_signs(rng, y.array.shape, 0.5, 1.5).astype(y.array.dtype) for y in ys]
 
 
@@ -275,7 +326,8 @@ def strided(array):
     """The same numbers, laid out in memory backwards, transposed and with gaps."""
     if array.ndim == 0:
         return array
-    holder = numpy.empty([2 * n for n in reversed(array.shape)], array.dtype)
+    xp = array_module(array)
+    holder = xp.empty([2 * n for n in reversed(array.shape)], array.dtype)
     view = holder.T[(slice(None, None, -2),) * array.ndim]
     view[...] = array
     return view
@@ -295,8 +347,13 @@ def _inputs_unchanged(case, rng):
     arrays = case.every_array() + us
     before = [x.tobytes() for x in arrays]
     for record in (False, True):
-        _gradients(case, us, record)
-        for i, (x, old) in enumerate(zip(arrays, before, strict=True)):
+        _place.copies = copies = []
+        try:
+            _gradients(case, us, record)
+        finally:
+            _place.copies = None
+        found = [*zip(arrays, before, strict=True), *copies]
+        for i, (x, old) in enumerate(found):
             if x.tobytes() != old:
                 return f"array {i} of the inputs, options and gradients was written into"
     return None
@@ -305,9 +362,9 @@ def _inputs_unchanged(case, rng):
 def _any_memory_layout(case, rng):
     """Transposed, reversed and strided arrays give the same, and so do repeated gradients."""
     us = _cotangents(case, rng)
-    expected = _values(case(*map(wrap, case.arrays)))
+    expected = _values(case(*map(_tensor, case.arrays)))
     other = case.changed(strided)
-    if not _same(_values(other(*map(wrap, other.arrays))), expected, 1e-10):
+    if not _same(_values(other(*map(_tensor, other.arrays))), expected, 1e-10):
         return "non-contiguous inputs give another result"
     if not case.arrays:
         return None
@@ -339,11 +396,11 @@ def _single_precision(case, rng):
             return f"float32 inputs give {y.dtype} in output {i}"
     us = _cotangents(case, rng)
     narrow = [u.astype(numpy.float32) for u in us]
-    if not _same(_values(ys), _values(case(*map(wrap, case.arrays))), 1e-4):
+    if not _same(_values(ys), _values(case(*map(_tensor, case.arrays))), 1e-4):
         return "the float32 result is far from the float64 one"
     for node in {y.grad_fn for y in ys if y.requires_grad}:
         indices = {y.output_nr: u for y, u in zip(ys, narrow, strict=True) if y.grad_fn is node}
-        incoming = [indices.get(i) for i in range(len(node.outputs))]
+        incoming = [_moved(indices.get(i)) for i in range(len(node.outputs))]
         for i, g in enumerate(node.backward(incoming, False, None)):
             if g is not None and g.dtype != numpy.float32:
                 return f"float32 in, but rule {i} of {node.name()} gives {g.dtype}"
@@ -354,7 +411,7 @@ def _single_precision(case, rng):
 
 def _freed_without_collector(case, rng):
     """The graph has no reference cycles: it is gone as soon as nobody holds its results."""
-    us = [wrap(u) for u in _cotangents(case, rng)]
+    us = [_tensor(u) for u in _cotangents(case, rng)]
     xs = _leaves(case.arrays)
     enabled = gc.isenabled()
     gc.disable()
@@ -379,7 +436,7 @@ def _other_inputs_do_not_matter(case, rng):
         x = case.arguments[i]
         v = STEP * _random_signs(rng, x.shape, 0.5, 1.0)
         moved = Case(case.function, [*case.arguments, case.options], [i])
-        pairs = zip(_values(moved(wrap(x + v))), _values(moved(wrap(x - v))), strict=True)
+        pairs = zip(_values(moved(_tensor(x + v))), _values(moved(_tensor(x - v))), strict=True)
         if not all(numpy.array_equal(a, b, equal_nan=True) for a, b in pairs):
             return f"input {i} has no rule, but the output depends on it"
     return None
@@ -421,7 +478,7 @@ def check_case(case, name, orders=(1, 2), properties=FIRST_ORDER, seed=0):
             if message:
                 break
         if order < max(orders):
-            outputs = function(*map(wrap, arrays), record=False)
+            outputs = function(*map(_tensor, arrays), record=False)
             us = [_random_signs(rng, y.array.shape, 0.5, 1.5) for y in outputs]
             function, arrays = Gradient(function, len(arrays)), [*arrays, *us]
     return rows

@@ -16,6 +16,7 @@ import traceback
 
 import numpy
 
+from .backend import out_of_memory
 from .sparse import UnreadRows
 
 serial_numbers = itertools.count()
@@ -354,6 +355,8 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                 place = _place(tensor)
                 if captured.get(place) is not None:
                     tensor._accumulate(captured[place], False, create_graph)
+    except MemoryError as error:
+        raise out_of_memory(f"backward of {node.name()}", error) from error
     finally:
         quiet.__exit__()
         state.grad = before

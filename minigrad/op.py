@@ -20,7 +20,7 @@ import types
 import numpy
 
 from . import dtypes
-from .backend import array_module
+from .backend import array_module, as_array, device_of, native_device, out_of_memory, to_device
 from .engine import Node, Released, enable_grad, knot, run_backward, state
 
 REGISTRY: dict[str, "Op"] = {}
@@ -205,6 +205,11 @@ class Op:
             arrays.append(x)
             bit += bit
         xp = array_module(*arrays)
+        if xp is not numpy:
+            settled = self._on_one_device(xp, inputs, arrays, options)
+            if settled is not None:
+                with native_device(settled[1]):
+                    return self(*settled[0], **options)
         if plain:
             return self.forward(xp, *arrays, **options)
         if self.cast is not None:
@@ -213,13 +218,15 @@ class Op:
             out = self.forward(xp, *arrays, **options)
         except ValueError as error:
             raise self._explain(arrays, error) from error
+        except MemoryError as error:
+            raise out_of_memory(self.name, error) from error
         plan = None
         if mask and state.grad:
             plan = self.plans.get(mask) or self._plan(mask, len(inputs))
         if type(out) is tuple:
             return self._finish_many(inputs, arrays, options, out, plan, xp)
         if type(out) is not numpy.ndarray:
-            out = xp.asarray(out)
+            out = numpy.asarray(out) if isinstance(out, numpy.generic) else as_array(out, xp)
         result = wrap(out)
         if self.view:
             self._mark_view(result, inputs[0], options, xp)
@@ -232,7 +239,7 @@ class Op:
 
     def _finish_many(self, inputs, arrays, options, outs, plan, xp):
         """Wrap the outputs of an op that has several."""
-        outs = tuple(xp.asarray(out) for out in outs)
+        outs = tuple(as_array(out, xp) for out in outs)
         results = tuple(wrap(out) for out in outs)
         if self.view:
             for i, result in enumerate(results):
@@ -253,6 +260,44 @@ class Op:
                     result._node = node
                     result._index = i
         return results
+
+    def _on_one_device(self, xp, inputs, arrays, options):
+        """For arrays of which some are on a GPU: None if all are on the one in use.
+
+        Else (the inputs, the arrays) to call the op with while theirs is the GPU in use; a 0-d tensor
+        in main memory goes along to the others, as in torch. RuntimeError for other mixtures.
+        """
+        place = None
+        strangers = []
+        names = self.inputs + self.inputs[-1:] * len(arrays)
+        held = [*zip(names, arrays, strict=False), *options.items()]
+        for i, (name, x) in enumerate(held):
+            if isinstance(x, xp.ndarray):
+                if place is None:
+                    place, first = x.device.id, (name, x)
+                elif x.device.id != place:
+                    raise self._mixed(first, (name, x))
+            elif isinstance(x, numpy.ndarray):
+                strangers.append((i, name, x))
+        for i, name, x in strangers:
+            if x.ndim or i >= len(arrays):
+                raise self._mixed(first, (name, x))
+        if not strangers and place == xp.cuda.runtime.getDevice():
+            return None
+        inputs = list(inputs)
+        for i, _, x in strangers:
+            there = device_of(first[1])
+            mine = inputs[i]
+            inputs[i] = mine.to(there) if isinstance(mine, Variable) else to_device(x, there)
+        return inputs, first[1]
+
+    def _mixed(self, one, other):
+        """The error for arrays of two devices."""
+        shown = [f"{device_of(x)} ({name}, shape {tuple(x.shape)})" for name, x in (one, other)]
+        return RuntimeError(
+            f"{self.name}: Expected all tensors to be on the same device, but found at least two "
+            f"devices, {shown[0]} and {shown[1]}! Move one with .to(device)."
+        )
 
     def _mark_view(self, result, x, options, xp, index=None):
         """Let a result that shares memory with its input share its version counter too."""
@@ -646,11 +691,6 @@ def _as_operand(op, xp, x):
         return x
     if isinstance(x, numpy.generic):
         return x.item()
-    if isinstance(x, numpy.ndarray):
-        raise RuntimeError(
-            f"{op.name}: expected all tensors to be on the same device, but found cuda and cpu; "
-            "move one with .to(device)"
-        )
     raise TypeError(f"{op.name}(): argument must be Tensor or Number, not {type(x).__name__}")
 
 

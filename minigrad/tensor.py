@@ -10,7 +10,7 @@ import weakref
 import numpy
 
 from . import dtypes, engine, ops
-from .backend import CPU, array_module, device, device_of, to_device
+from .backend import CPU, array_module, device, device_of, numbered, to_device
 from .engine import run_backward, state
 from .op import Variable, primitive, tie, wrap
 from .ops.elementwise import (
@@ -842,8 +842,7 @@ TYPE_NAMES = {
 
 
 def _device(wanted) -> device:
-    found = device(wanted)
-    return device("cuda", 0) if found.type == "cuda" and found.index is None else found
+    return numbered(device(wanted))
 
 
 def _to_arrays(data):
@@ -881,7 +880,7 @@ def _dense_copy(g, like):
 def _add_in_place(total, g):
     if hasattr(total, "add_into"):
         return total + g
-    if not total.flags.writeable:
+    if type(total) is numpy.ndarray and not total.flags.writeable:
         return total + g
     total += g
     return total

@@ -30,7 +30,9 @@ __all__ = ["scaled_dot_product_attention"]
 @primitive(name="Softmax")
 def attention_weights(xp, scores):
     """Softmax over the last dimension, in which a row of -inf alone gives zeros instead of NaN."""
-    top = scores.max(-1, keepdims=True, initial=-math.inf)
+    if not scores.size:
+        return scores.copy()
+    top = scores.max(-1, keepdims=True)
     out = xp.exp(scores - xp.where(xp.isfinite(top), top, xp.zeros((), top.dtype)))
     total = out.sum(-1, keepdims=True)
     out /= xp.where(total == 0, xp.ones((), total.dtype), total)
@@ -190,7 +192,7 @@ def _lead(query, key, value):
 def _fits(query, key, value, mask):
     """True where the kernel can do it; what it can't includes all that is an error."""
     q, k, v = query.array, key.array, value.array
-    if type(q) is not numpy.ndarray or q.dtype not in _DTYPES or not q.dtype == k.dtype == v.dtype:
+    if q.dtype not in _DTYPES or not q.dtype == k.dtype == v.dtype:
         return False
     try:
         lead = _lead(q, k, v)
@@ -213,9 +215,10 @@ def _as_heads(query, key, value, mask):
     if _direct(query, key, value):
         return query, key, value, mask if given else None
     lead = _lead(query, key, value)
-    wide = [numpy.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key, value)]
+    xp = array_module(query)
+    wide = [xp.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key, value)]
     if given and len(lead) > 2:
-        mask = numpy.broadcast_to(mask, (*lead, query.shape[-2], key.shape[-2]))
+        mask = xp.broadcast_to(mask, (*lead, query.shape[-2], key.shape[-2]))
         mask = mask.reshape(-1, lead[-1], *mask.shape[-2:])
     four = (math.prod(lead[:-1]), lead[-1]) if lead else (1, 1)
     return *(x.reshape(*four, *x.shape[-2:]) for x in wide), mask if given else None
@@ -239,7 +242,7 @@ def _attention_gradient(g, out, wanted, query, key, value, mask, *, scale, causa
     given = q, k, v, mask, scale, causal, dropout, seed
     found = [None] * 3
     if any(wanted[:3]):
-        found = attention_backward[numpy](g, out, logs.view(q.dtype), *given)
+        found = attention_backward[array_module(q)](g, out, logs.view(q.dtype), *given)
     found = [*found, mask_gradient(g, *given) if wanted[3] else None]
     if not _direct(query, key, value):
         lead = _lead(query, key, value)

@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy
+
 from ..backend import array_module
 from ..kernels import conv1d as kernels
 from ..op import primitive
@@ -209,14 +211,24 @@ def _relu_max_gradients(g, out, wanted, x, w, bias, stride, padding, dilation):
     few = texts, where[texts, filters], filters, g[texts, filters]
     xp = array_module(x)
     before = padding[0][0]
-    of_x = of_w = None
+    shape = (x.shape[0], x.shape[2] + before + padding[0][1], x.shape[1])
+    of_x = of_w = dense = None
+    if xp is not numpy:
+        steps = (shape[1] - dilation[0] * (w.shape[2] - 1) - 1) // stride[0] + 1
+        dense = xp.zeros((len(x), steps, len(w)), g.dtype)
+        dense[few[:3]] = few[3]
     if wanted[0]:
-        shape = (x.shape[0], x.shape[2] + before + padding[0][1], x.shape[1])
-        of_x = kernels.input_from_few(few, w, shape, *stride, *dilation)
+        if dense is None:
+            of_x = kernels.input_from_few(few, w, shape, *stride, *dilation)
+        else:
+            of_x = kernels.conv1d_input[xp](dense, w, shape[1], *stride, *dilation)
         of_x = of_x[:, before : before + x.shape[2]].swapaxes(1, 2)
     if wanted[1]:
         x = _channels_last(xp, x, padding)
-        of_w = kernels.weight_from_few(few, x, w.shape, *stride, *dilation)
+        if dense is None:
+            of_w = kernels.weight_from_few(few, x, w.shape, *stride, *dilation)
+        else:
+            of_w = kernels.conv1d_weight[xp](dense, x, w.shape[2], *stride, *dilation)
     return of_x, of_w, g.sum(0)
 
 

@@ -544,6 +544,8 @@ for op in (atan2, hypot):
 @primitive(name="Where", cast=None)
 def choose(xp, condition, x, y):
     """x where the condition holds, else y; each gets the gradient where it was chosen."""
+    if isinstance(condition, bool):
+        condition = xp.asarray(condition)
     return xp.where(condition, x, y)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from ..backend import array_module
+from ..backend import add_at, array_module, host
 from ..dtypes import common, default_numpy
 from ..engine import state
 from ..op import Variable, primitive, wrap
@@ -78,7 +78,7 @@ def get_advanced(xp, x, *, index):
 def add_advanced(xp, x, *, index, shape):
     """Zeros of a shape with x added at index, repeatedly where it repeats: `get_advanced` transposed."""
     out = xp.zeros(shape, x.dtype)
-    xp.add.at(out, index, x)
+    add_at(xp, out, index, x)
     return out
 
 
@@ -335,7 +335,7 @@ def scatter_add_along(xp, x, *, index, dim, shape):
     """Zeros of a shape with x[i][j] added at [i][index[i][j]]: `gather_along` transposed."""
     out = xp.zeros(shape, x.dtype)
     region = tuple(slice(n) for n in index.shape)
-    xp.add.at(out, _along(xp, index, dim), x[region])
+    add_at(xp, out, _along(xp, index, dim), x[region])
     return out
 
 
@@ -539,10 +539,15 @@ scatter_extremum.samples(
 @primitive(name="ScatterReduce")
 def scatter_product(xp, x, src, *, index, dim):
     """x times the product of the numbers scattered to each place (none of them zero)."""
-    out = x.copy()
     region = tuple(slice(n) for n in index.shape)
-    xp.multiply.at(out, _along(xp, index, dim), src[region])
-    return out
+    if xp is numpy:
+        out = x.copy()
+        xp.multiply.at(out, _along(xp, index, dim), src[region])
+        return out
+    # CUDA has no atomic product: in main memory
+    out, index = host(x), host(index)
+    numpy.multiply.at(out, _along(numpy, index, dim), host(src[region]))
+    return xp.asarray(out)
 
 
 scatter_product.vjp(

@@ -92,7 +92,7 @@ def softmax_cross_entropy(xp, logits, *, target, weight, smoothing, ignore_index
 def _total_weight(xp, target, weight, ignore_index, dtype):
     live = target != ignore_index
     if weight is None:
-        return dtype.type(live.sum())
+        return live.sum().astype(dtype)
     return xp.where(live, weight[xp.where(live, target, 0)], 0).sum(dtype=dtype)
 
 

@@ -483,7 +483,13 @@ reduce_logsumexp.samples(
 @primitive(name="Logcumsumexp")
 def running_logsumexp(xp, x, *, dim):
     """out_i = log(e^{x_0} + ... + e^{x_i})."""
-    return xp.logaddexp.accumulate(x, dim)
+    if xp is numpy:
+        return xp.logaddexp.accumulate(x, dim)
+    out, reach = xp.moveaxis(x, dim, 0).copy(), 1
+    while reach < len(out):  # out_i covers the last `reach` numbers up to i (Hillis & Steele 1986)
+        out[reach:] = xp.logaddexp(out[reach:], out[:-reach])
+        reach *= 2
+    return xp.moveaxis(out, 0, dim)
 
 
 running_logsumexp.vjp(

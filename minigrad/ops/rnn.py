@@ -8,8 +8,7 @@ x (N, I) holds the rows of all steps, sizes[t] of them for step t, never growing
 with batch_first (b, t); then all sizes are equal.
 """
 
-import numpy
-
+from ..backend import array_module
 from ..kernels.gru import gru_backward, gru_forward
 from ..kernels.lstm import lstm_backward, lstm_forward
 from ..kernels.rnn import rnn_backward, rnn_forward
@@ -134,18 +133,18 @@ def _given(value):
 
 def _start(state, x, sizes, w_hh):
     """The state before the first step, as an array (B, H)."""
-    return state if _given(state) else numpy.zeros((sizes[0], w_hh.shape[1]), x.dtype)
+    return state if _given(state) else array_module(x).zeros((sizes[0], w_hh.shape[1]), x.dtype)
 
 
 def _bias(b_ih, b_hh, w_ih):
     """The sum of both biases (G H)."""
-    return b_ih + b_hh if _given(b_ih) else numpy.zeros(len(w_ih), w_ih.dtype)
+    return b_ih + b_hh if _given(b_ih) else array_module(w_ih).zeros(len(w_ih), w_ih.dtype)
 
 
 def _composite(mode, x, state, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse):
     """(outputs, last states), by `run_layer`."""
     shape = sizes[0], w_hh.shape[1]
-    state = [s if _given(s) else zeros(shape, dtype=x.dtype) for s in state]
+    state = [s if _given(s) else zeros(shape, dtype=x.dtype, device=x.device) for s in state]
     biases = (b_ih, b_hh) if _given(b_ih) else (None, None)
     weights = (w_ih, w_hh, *biases, None)
     out, state = run_layer(mode, x, sizes, tuple(state), weights, reverse, batch_first)
@@ -167,7 +166,7 @@ def _lstm_gradients(
 ):
     h, _, _, gates, cells = out
     h0, c0 = _start(h0, x, sizes, w_hh), _start(c0, x, sizes, w_hh)
-    dx, dh, dc, dw_ih, dw_hh, d_bias = lstm_backward[numpy](
+    dx, dh, dc, dw_ih, dw_hh, d_bias = lstm_backward[array_module(x)](
         *g, h, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse,
         (wanted[0], wanted[3], wanted[4]),
     )  # fmt: skip
@@ -191,7 +190,7 @@ def gru_layer(
     """-> h of all steps (N, H), the last h (B, H); gates, for backward alone."""
     h0 = _start(h0, x, sizes, w_hh)
     if not _given(b_ih):
-        b_ih = b_hh = numpy.zeros(len(w_ih), w_ih.dtype)
+        b_ih = b_hh = xp.zeros(len(w_ih), w_ih.dtype)
     return gru_forward[xp](x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep)
 
 
@@ -199,7 +198,7 @@ def _gru_gradients(
     g, out, wanted, x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep
 ):
     h, _, gates = out
-    return gru_backward[numpy](
+    return gru_backward[array_module(x)](
         *g, h, gates, x, _start(h0, x, sizes, w_hh), w_ih, w_hh, sizes, batch_first, reverse,
         (wanted[0], wanted[2], wanted[3]),
     )  # fmt: skip
@@ -227,7 +226,7 @@ def rnn_layer(
 def _rnn_gradients(
     g, out, wanted, x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, relu
 ):
-    dx, dh, dw_ih, dw_hh, d_bias = rnn_backward[numpy](
+    dx, dh, dw_ih, dw_hh, d_bias = rnn_backward[array_module(x)](
         *g, out[0], x, _start(h0, x, sizes, w_hh), w_ih, w_hh, sizes, batch_first, reverse, relu,
         (wanted[0], wanted[2], wanted[3]),
     )  # fmt: skip

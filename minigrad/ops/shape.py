@@ -13,7 +13,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from .. import dtypes
-from ..backend import array_module
+from ..backend import add_at, array_module
 from ..op import Variable, primitive, wrap
 from ..size import Size
 from .axes import axes, one_axis
@@ -400,7 +400,7 @@ def add_slices(xp, x, *, index, dim, size):
     """Zeros of that size along dim, with slice k of x added at index[k]: transposes `take_slices`."""
     moved = xp.moveaxis(x, dim, 0)
     out = xp.zeros((size, *moved.shape[1:]), x.dtype)
-    xp.add.at(out, index, moved)
+    add_at(xp, out, index, moved)
     return xp.moveaxis(out, 0, dim)
 
 
@@ -1047,7 +1047,7 @@ def add_strided(xp, x, *, size, stride, offset, shape):
     index = xp.asarray(offset)
     for n, s in zip(size, stride, strict=True):
         index = index[..., None] + xp.arange(n) * s
-    xp.add.at(out, index.reshape(-1), x.reshape(-1))
+    add_at(xp, out, index.reshape(-1), x.reshape(-1))
     return out.reshape(shape)
 
 

@@ -1,0 +1,3 @@
+"""cupy.cuda.memory of the stand-in."""
+
+from .._memory import Memory, MemoryPointer, MemoryPool, OutOfMemoryError  # noqa: F401
