@@ -199,3 +199,39 @@ def test_bad_input():
         models.GPT2Model(models.GPT2Config(**SIZES | {"n_head": 5}))
     with pytest.raises(ValueError, match="add_cross_attention must be False"):
         models.GPT2Model(models.GPT2Config(**SIZES, add_cross_attention=True))
+
+
+# -- GPT-3's sizes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", models.GPT3_SIZES)
+def test_sizes_of_gpt3(size):
+    chosen = models.gpt3_config(size)
+    chosen.check()
+    count = models.gpt2_parameters(chosen)
+    with torch.device("meta"):  # shapes without numbers
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**chosen.to_dict()))
+    assert count == model.num_parameters()
+    named = float(size[:-1]) * {"M": 1e6, "B": 1e9}[size[-1]]
+    assert abs(count - named) < 0.02 * named
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"vocab_size": 100, "n_embd": 36, "n_inner": 50, "n_positions": 8},
+        {"vocab_size": 100, "n_embd": 36, "n_layer": 3, "tie_word_embeddings": False},
+    ],
+)
+def test_parameters_are_counted(changes):
+    chosen = models.gpt3_config("125M", **changes)
+    with mg.nn.init.undrawn():
+        model = models.GPT2LMHeadModel(chosen)
+    assert model.num_parameters() == models.gpt2_parameters(chosen)
+
+
+def test_published_gpt2_is_counted():
+    assert models.gpt2_parameters(models.GPT2Config()) == 124_439_808
+    with pytest.raises(ValueError, match="there is no GPT-3 of '3B'; there are: 125M, 350M"):
+        models.gpt3_config("3B")

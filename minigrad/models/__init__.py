@@ -63,6 +63,7 @@ from .gpt2 import (
     GPT2LMHeadModel,
     GPT2Model,
 )
+from .gpt3 import GPT3_SIZES, gpt2_parameters, gpt3_config
 from .language_model import RecurrentLM
 from .llama import (
     LlamaConfig,
@@ -164,6 +165,7 @@ __all__ = [
     "GPT2ForTokenClassification",
     "GPT2LMHeadModel",
     "GPT2Model",
+    "GPT3_SIZES",
     "GPTConfig",
     "GloVe",
     "HierarchicalSoftmax",
@@ -202,4 +204,6 @@ __all__ = [
     "TextCNN",
     "TextMLP",
     "Transformer",
+    "gpt2_parameters",
+    "gpt3_config",
 ]
