@@ -1,0 +1,244 @@
+"""Pretraining a small encoder-decoder on WikiText-2: spans that were cut out (T5).
+
+    python benchmarks/denoising.py t5        # writes results/denoising_t5.{json,png}
+
+First 50 steps without dropout in minigrad and, where torch and transformers are installed, in
+transformers, from the same weights on the same batches: the largest difference of their losses. Then
+training with dropout. The mean loss of the words that the decoder writes, on articles left out, is held
+against the unigram entropy of the training text, H = -sum_w p(w) ln p(w): what a model can do that
+knows only how often words occur. Special tokens, which are easy to guess, count in neither.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from minigrad.benchmarks.measure import describe, import_torch, machine, say, write_json
+from minigrad.benchmarks.pretraining import articles, unigram_entropy
+
+import minigrad
+from minigrad.extra import need
+from minigrad.files import atomic
+from minigrad.models import T5Config, T5ForConditionalGeneration
+from minigrad.nn import functional as F
+from minigrad.nn.utils import clip_grad_norm_
+from minigrad.optim import AdamW
+from minigrad.pretrained import (
+    DataCollatorForSpanCorruption,
+    compute_input_and_target_lengths,
+    pack_documents,
+    train_tokenizer,
+)
+from minigrad.train.finetuning import get_linear_schedule_with_warmup
+
+RESULTS = Path(__file__).parent / "results"
+SOURCE = 128  # tokens that the encoder reads
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A model and what it learns.
+
+    make_tokenizer(texts, vocab_size); make_examples(documents, tokenizer): a list, of documents that
+    are lists of sentences; make_collator(tokenizer, seed): from some examples to the model's inputs.
+    """
+
+    config_class: type
+    model_class: type
+    sizes: dict
+    make_tokenizer: Callable
+    make_examples: Callable
+    make_collator: Callable
+
+
+def packed(documents, tokenizer) -> list[list[int]]:
+    """Documents one after the other, in blocks that become SOURCE tokens with their spans cut out."""
+    texts = [" ".join(document) for document in documents]
+    ids = tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
+    return pack_documents(ids, compute_input_and_target_lengths(SOURCE)[0], drop_last=True)
+
+
+OBJECTIVES = {
+    "t5": Objective(
+        T5Config,
+        T5ForConditionalGeneration,
+        dict(d_model=128, d_kv=32, d_ff=512, num_layers=2, num_heads=4, decoder_start_token_id=0),
+        lambda texts, size: train_tokenizer(texts, "t5", size, extra_ids=32),
+        packed,
+        lambda tokenizer, seed: DataCollatorForSpanCorruption(tokenizer, seed=seed),
+    ),
+}
+
+
+class Data:
+    """Batches of examples, anew corrupted every time, from one seed."""
+
+    def __init__(self, objective: Objective, vocab_size: int):
+        self.objective = objective
+        documents = articles()
+        cut = len(documents) // 10
+        texts = [sentence for document in documents[cut:] for sentence in document]
+        self.tokenizer = objective.make_tokenizer(texts, vocab_size)
+        self.train = objective.make_examples(documents[cut:], self.tokenizer)
+        self.valid = objective.make_examples(documents[:cut], self.tokenizer)
+        self.entropy = unigram_entropy(documents[cut:], self.tokenizer)
+
+    def batch(self, examples, seed: int) -> dict:
+        """The model's inputs for some examples, corrupted by a stream of its own."""
+        return dict(self.objective.make_collator(self.tokenizer, seed)(examples))
+
+    def batches(self, size: int, epoch: int):
+        """The training examples in an epoch's order."""
+        order = minigrad.Generator().manual_seed(epoch).permutation(len(self.train)).tolist()
+        for place in range(0, len(order) - size + 1, size):
+            rows = [self.train[i] for i in order[place : place + size]]
+            yield self.batch(rows, 1_000_000 * epoch + place)
+
+
+def same_curve(data, config, steps: int, size: int, lr: float) -> float | None:
+    """The largest relative difference of the losses of some steps here and in transformers."""
+    torch = import_torch()
+    if torch is None:
+        return None
+    import transformers
+
+    kind = data.objective.model_class
+    options = {
+        name: 0.0 if "dropout" in name and value else value  # their masks are others
+        for name, value in config.to_dict().items()
+        if name != "model_type"
+    }
+    torch.manual_seed(0)
+    theirs = getattr(transformers, kind.__name__)(
+        getattr(transformers, type(config).__name__)(**options)
+    )
+    ours = kind(type(config)(**options))
+    ours.load_state_dict({k: minigrad.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    ours.train(), theirs.train()
+    optimizer = AdamW(ours.parameters(), lr=lr)
+    their_optimizer = torch.optim.AdamW(theirs.parameters(), lr=lr)
+    worst = 0.0
+    for _, batch in zip(range(steps), data.batches(size, 0), strict=False):
+        losses = []
+        for model, update, inputs in (
+            (ours, optimizer, batch),
+            (theirs, their_optimizer, {k: torch.tensor(v.numpy()) for k, v in batch.items()}),
+        ):
+            update.zero_grad()
+            loss = model(**inputs).loss
+            loss.backward()
+            update.step()
+            losses.append(loss.item())
+        worst = max(worst, abs(losses[0] - losses[1]) / losses[1])
+    return worst
+
+
+def measure(model, data, size: int = 64) -> float:
+    """The mean loss, in nats, of the words to be written, on the articles left out."""
+    special = minigrad.tensor([-100, *data.tokenizer.all_special_ids])
+    model.eval()
+    total, words = 0.0, 0
+    with minigrad.no_grad():
+        for place in range(0, len(data.valid), size):
+            batch = data.batch(data.valid[place : place + size], place)
+            labels = batch.pop("labels")
+            if "decoder_input_ids" not in batch:
+                batch["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels)
+            asked = labels.masked_fill(minigrad.isin(labels, special), -100).flatten()
+            logits = model(**batch, use_cache=False).logits.flatten(0, 1)
+            total += F.cross_entropy(logits, asked, reduction="sum").item()
+            words += int((asked != -100).sum())
+    model.train()
+    return total / words
+
+
+def train(model, data, epochs: int, size: int, lr: float) -> list[dict]:
+    """Train with AdamW, warm-up and linear decay; a row of figures for every epoch."""
+    steps = epochs * (len(data.train) // size)
+    optimizer = AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    schedule = get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
+    rows = []
+    begin = time.perf_counter()
+    for epoch in range(1, epochs + 1):
+        total, count = 0.0, 0
+        for batch in data.batches(size, epoch):
+            optimizer.zero_grad()
+            loss = model(**batch).loss
+            loss.backward()
+            clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total, count = total + loss.item(), count + 1
+        rows.append(
+            {
+                "epoch": epoch,
+                "steps": epoch * count,
+                "train_loss": total / count,
+                "word_loss": measure(model, data),
+                "minutes": (time.perf_counter() - begin) / 60,
+            }
+        )
+        say(
+            f"epoch {epoch}: loss {total / count:.3f}, a word left out {rows[-1]['word_loss']:.3f} "
+            f"nats, {rows[-1]['minutes']:.1f} min"
+        )
+    return rows
+
+
+def draw(rows, entropy: float, path, title: str) -> None:
+    """The loss of the words of articles left out by updates, beside the unigram entropy."""
+    pyplot = need("matplotlib.pyplot")
+    figure, axis = pyplot.subplots(figsize=(6.4, 4))
+    steps = [row["steps"] for row in rows]
+    axis.plot(steps, [row["word_loss"] for row in rows], label="words to write, articles left out")
+    axis.axhline(entropy, color="grey", linestyle="--", label="unigram entropy")
+    axis.set(xlabel="updates", ylabel="nats a word", title=title)
+    axis.legend(frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    with atomic(path) as file:
+        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("objective", choices=list(OBJECTIVES))
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--vocab-size", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=50, help="of the comparison with transformers")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    objective = OBJECTIVES[args.objective]
+    minigrad.manual_seed(args.seed)
+    data = Data(objective, args.vocab_size)
+    config = objective.config_class(vocab_size=len(data.tokenizer), **objective.sizes)
+    say(f"{len(data.train):,} examples to train on, unigram entropy {data.entropy:.3f} nats")
+    difference = same_curve(data, config, args.steps, args.batch_size, args.lr)
+    say(f"largest relative difference of {args.steps} losses: {difference}")
+    minigrad.manual_seed(args.seed)
+    model = objective.model_class(config)
+    rows = train(model, data, args.epochs, args.batch_size, args.lr)
+    record = {
+        "settings": vars(args) | objective.sizes,
+        "machine": describe(machine()),
+        "examples": len(data.train),
+        "unigram entropy, nats": data.entropy,
+        f"largest relative difference of {args.steps} losses to transformers": difference,
+        "epochs": rows,
+    }
+    name = f"denoising_{args.objective}"
+    write_json(RESULTS / f"{name}.json", record)
+    title = f"{type(model).__name__}, {model.num_parameters():,} parameters, WikiText-2"
+    draw(rows, data.entropy, RESULTS / f"{name}.png", title)
+    print(
+        f"words to write {rows[-1]['word_loss']:.3f} nats (unigram entropy {data.entropy:.3f}); "
+        f"largest difference to transformers' curve {difference}"
+    )
+
+
+if __name__ == "__main__":
+    main()
