@@ -1,6 +1,8 @@
 """The GPT on torch and here; GPT-2's numbers from the same weights; what a token may see; writing."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy
 import pytest
@@ -118,3 +120,20 @@ def test_too_many_tokens(shape):
 def test_heads_of_one_size():
     with pytest.raises(ValueError, match="a width of 6 can't be shared by 4 heads"):
         tiny(n_head=4)
+
+
+def test_two_layers_learn_in_context_and_one_does_not(capsys):
+    path = Path(__file__).parent.parent / "examples" / "induction.py"
+    spec = importlib.util.spec_from_file_location("induction", path)
+    induction = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(induction)
+    ids, places = induction.draw(5)
+    for row, asked in zip(ids.tolist(), places.tolist(), strict=True):
+        pairs = dict(zip(row[:12:2], row[1:12:2], strict=True))
+        assert len(pairs) == 6  # each first token once, so that there is one answer
+        assert [row[place + 1] for place in asked] == [pairs[row[place]] for place in asked]
+        assert asked == list(range(12, 24, 2))
+    minigrad.manual_seed(0)
+    one, two = (induction.accuracy(induction.train(layers, 240)) for layers in (1, 2))
+    assert one < 0.5 < 0.9 < two
+    assert capsys.readouterr().out.count("right") == 16
