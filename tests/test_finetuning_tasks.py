@@ -81,6 +81,27 @@ def test_texts(folder, tokenizer, tmp_path):
     assert type(own.model) is Own and own.model.config.id2label == {0: "no", 1: "yes"}
 
 
+def test_a_head_of_other_classes_starts_anew(folder, tokenizer, tmp_path):
+    rows = [("good", 0), ("bad", 1)]
+    task = text_task(TextDataset("tiny", ["no", "yes"], rows, rows, rows), tokenizer)
+    with pytest.warns(UserWarning, match="start anew"):
+        three = models.BertForSequenceClassification.from_pretrained(folder, num_labels=3)
+    three.save_pretrained(tmp_path / "three")
+    with pytest.warns(UserWarning, match="classifier.bias, classifier.weight .* start anew"):
+        model = task.new_model(tmp_path / "three")
+    assert model.classifier.weight.shape == (2, 32)
+    for name, value in three.bert.state_dict().items():
+        assert minigrad.equal(value, model.bert.state_dict()[name])
+    models.BertConfig.from_pretrained(folder, intermediate_size=16).save_pretrained(
+        tmp_path / "three"
+    )
+    with (
+        pytest.warns(UserWarning, match="start anew"),
+        pytest.raises(RuntimeError, match=r"tiny: .* has bert.encoder.* of other shapes"),
+    ):
+        task.new_model(tmp_path / "three")
+
+
 def test_pairs(folder, tokenizer, tmp_path):
     def part(count):
         return [

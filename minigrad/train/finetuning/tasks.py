@@ -45,10 +45,29 @@ class Task:
     test_metrics: Callable | None = None
     report: Callable | None = None
 
+    def new_model(self, folder):
+        """The model of a folder; its head starts anew where it is missing or has other classes.
+
+        Raises RuntimeError where weights of the model under the head have another shape.
+        """
+        model, info = self.model.from_pretrained(
+            folder, ignore_mismatched_sizes=True, output_loading_info=True, **self.options
+        )
+        wrong = [
+            name for name in info["mismatched_keys"]
+            if name.startswith(f"{model.base_model_prefix}.")
+        ]  # fmt: skip
+        if wrong:
+            raise RuntimeError(
+                f"{self.name}: {folder} has {', '.join(wrong[:3])} of other shapes than its own "
+                "config.json says"
+            )
+        return model
+
     def trainer(self, folder, args, tokenizer, **options) -> Trainer:
         """A Trainer for the published model of a folder, its head new."""
         return Trainer(
-            model_init=lambda: self.model.from_pretrained(folder, **self.options),
+            model_init=lambda: self.new_model(folder),
             args=args,
             data_collator=self.collator,
             train_dataset=self.train,
