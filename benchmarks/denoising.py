@@ -1,6 +1,11 @@
-"""Pretraining a small encoder-decoder on WikiText-2: spans that were cut out (T5).
+"""Pretraining a small encoder-decoder on WikiText-2, to write what its texts lack.
 
     python benchmarks/denoising.py t5        # writes results/denoising_t5.{json,png}
+    python benchmarks/denoising.py pegasus
+    python benchmarks/denoising.py bart
+
+t5: spans that were cut out. pegasus: the sentences that say most of a text. bart: the whole text, of
+which spans are masked and sentences stand in any order.
 
 First 50 steps without dropout in minigrad and, where torch and transformers are installed, in
 transformers, from the same weights on the same batches: the largest difference of their losses. Then
@@ -21,14 +26,25 @@ from minigrad.benchmarks.pretraining import articles, unigram_entropy
 import minigrad
 from minigrad.extra import need
 from minigrad.files import atomic
-from minigrad.models import T5Config, T5ForConditionalGeneration
+from minigrad.models import (
+    BartConfig,
+    BartForConditionalGeneration,
+    PegasusConfig,
+    PegasusForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 from minigrad.nn import functional as F
 from minigrad.nn.utils import clip_grad_norm_
 from minigrad.optim import AdamW
 from minigrad.pretrained import (
+    DataCollatorForDenoising,
+    DataCollatorForSeq2Seq,
     DataCollatorForSpanCorruption,
     compute_input_and_target_lengths,
+    gap_sentence_examples,
     pack_documents,
+    stretches,
     train_tokenizer,
 )
 from minigrad.train.finetuning import get_linear_schedule_with_warmup
@@ -60,7 +76,44 @@ def packed(documents, tokenizer) -> list[list[int]]:
     return pack_documents(ids, compute_input_and_target_lengths(SOURCE)[0], drop_last=True)
 
 
+def sentences(documents, tokenizer) -> list[dict]:
+    """Stretches of documents of at most SOURCE / 2 tokens, two sentences or more each."""
+    room = SOURCE // 2 - tokenizer.num_special_tokens_to_add()
+    found = (ids for document in documents for _, ids in stretches(document, tokenizer, room))
+    return [{"sentences": ids} for ids in found if len(ids) > 1]
+
+
+def with_gaps(documents, tokenizer) -> list[dict]:
+    """Stretches of documents of at most SOURCE tokens without their principal sentences."""
+    return gap_sentence_examples(documents, tokenizer, SOURCE, SOURCE // 2, mask_token=GAP)
+
+
+GAP = "<mask_1>"
+WIDTHS = dict(
+    d_model=128, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+    decoder_attention_heads=4, encoder_ffn_dim=512, decoder_ffn_dim=512,
+    max_position_embeddings=2 * SOURCE, init_std=0.08,
+)  # fmt: skip
+
 OBJECTIVES = {
+    "bart": Objective(
+        BartConfig,
+        BartForConditionalGeneration,
+        WIDTHS,
+        lambda texts, size: train_tokenizer(texts, "bpe", size, add_prefix_space=True),
+        sentences,
+        lambda tokenizer, seed: DataCollatorForDenoising(tokenizer, seed=seed),
+    ),
+    "pegasus": Objective(
+        PegasusConfig,
+        PegasusForConditionalGeneration,
+        WIDTHS,
+        lambda texts, size: train_tokenizer(
+            texts, "t5", size, extra_ids=0, extra_special_tokens=[GAP]
+        ),
+        with_gaps,
+        lambda tokenizer, seed: DataCollatorForSeq2Seq(tokenizer),
+    ),
     "t5": Objective(
         T5Config,
         T5ForConditionalGeneration,

@@ -6,6 +6,7 @@ B texts, T target tokens, S source tokens, H width (d_model), V vocabulary.
 import minigrad as torch
 from minigrad import nn
 
+from ..generation.mixin import GenerationMixin
 from ..pretrained import (
     BaseModelOutput,
     Seq2SeqLMOutput,
@@ -139,7 +140,7 @@ class OnBothSides(EncoderDecoderPreTrained):
         return {name: value for name, value in output.items() if name != "last_hidden_state"}
 
 
-class ForConditionalGeneration(OnBothSides):
+class ForConditionalGeneration(GenerationMixin, OnBothSides):
     """The next target word: logits (B, T, V) = states W^T + final_logits_bias, W the word vectors.
 
     labels (B, T): the target, -100 where nothing is asked; decoder_input_ids are the labels one place

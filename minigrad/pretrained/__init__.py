@@ -9,6 +9,13 @@ from .collators import (
 )
 from .config import PretrainedConfig
 from .encoding import BatchEncoding
+from .gap_sentences import (
+    choose_gaps,
+    gap_sentence_examples,
+    principal_sentences,
+    rouge1_f1,
+    stretches,
+)
 from .heads import (
     ForMaskedLM,
     ForMultipleChoice,
@@ -16,6 +23,7 @@ from .heads import (
     ForSequenceClassification,
     ForTokenClassification,
 )
+from .infilling import DataCollatorForDenoising, infill, permute, restore
 from .last_token import ForLastTokenClassification
 from .masks import causal_mask
 from .model import PreTrainedModel
@@ -42,6 +50,7 @@ from .outputs import (
 )
 from .packing import pack_documents, pack_texts
 from .pretraining_data import next_sentence_pairs, sentence_order_pairs, static_masking
+from .seq2seq_collator import DataCollatorForSeq2Seq
 from .span_corruption import (
     DataCollatorForSpanCorruption,
     compute_input_and_target_lengths,
@@ -66,7 +75,9 @@ __all__ = [
     "BatchEncoding",
     "CausalLMOutputWithCrossAttentions",
     "CausalLMOutputWithPast",
+    "DataCollatorForDenoising",
     "DataCollatorForLanguageModeling",
+    "DataCollatorForSeq2Seq",
     "DataCollatorForSpanCorruption",
     "DataCollatorForTokenClassification",
     "DataCollatorForWholeWordMask",
@@ -94,18 +105,26 @@ __all__ = [
     "TokenClassifierOutput",
     "activation",
     "causal_mask",
+    "choose_gaps",
     "classification_loss",
     "compute_input_and_target_lengths",
+    "gap_sentence_examples",
+    "infill",
     "may_return_tuple",
     "next_sentence_pairs",
     "next_token_loss",
     "pack_documents",
     "pack_texts",
-    "sentence_order_pairs",
+    "permute",
+    "principal_sentences",
     "random_spans_noise_mask",
+    "restore",
+    "rouge1_f1",
+    "sentence_order_pairs",
     "shift_tokens_right",
     "span_loss",
     "static_masking",
+    "stretches",
     "token_loss",
     "train_tokenizer",
 ]

@@ -118,6 +118,14 @@ class TokenizerVocabulary(SpecialTokens):
         """How many special tokens a text gets, or a pair of texts."""
         return self.backend_tokenizer.num_special_tokens_to_add(pair)
 
+    def build_inputs_with_special_tokens(self, ids) -> list[int]:
+        """The ids of a text with the special tokens that a call puts around it."""
+        probe = self("a", padding=False, truncation=False, return_special_tokens_mask=True)
+        special = probe["special_tokens_mask"]
+        begin, after = special.index(0), special[::-1].index(0)
+        row = probe["input_ids"]
+        return [*row[:begin], *ids, *row[len(row) - after :]]
+
     def get_special_tokens_mask(
         self, token_ids_0, token_ids_1=None, already_has_special_tokens: bool = False
     ) -> list[int]:
