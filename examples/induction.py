@@ -91,10 +91,9 @@ def main():
     with torch.no_grad():
         models[1](ids, weights)
     letters = [chr(ord("A") + i) for i in ids[0].tolist()]
-    plot_heads(
-        [w[0] for w in weights], letters, args.out, title="each row: a token that looks back"
-    )
-    print("one layer: {:.1%}, two: {:.1%}, {}".format(*map(accuracy, models), args.out))
+    plot_heads([w[0] for w in weights], letters, args.out, title="a row: a token that looks back")
+    one, two = map(accuracy, models)
+    print(f"one layer: {one:.1%} right, two: {two:.1%}; {args.out}")
 
 
 if __name__ == "__main__":

@@ -281,3 +281,24 @@ def test_what_goes_wrong_in_training_is_told():
     chosen = settings(learning_rate=1e30, min_lr=1e30, grad_clip=0)
     with pytest.raises(RuntimeError, match=r"update \d+: the loss is (nan|inf)"):
         CausalTrainer(model_of(chosen), chosen).fit(CORPUS.train, CORPUS.valid)
+
+
+def test_both_sides_of_the_benchmark(tmp_path):
+    pytest.importorskip("torch")
+    from minigrad.benchmarks import nanogpt
+    from minigrad.benchmarks.nanogpt_side import Side
+
+    nanogpt.prepare(tmp_path, CORPUS, settings(), 6)
+    sides = [Side(name, tmp_path) for name in ("minigrad", "torch")]
+    first = model_of(settings(), settings().seed).state_dict()
+    for side in sides:  # the warm-up leaves nothing behind
+        for name, weight in side.model.state_dict().items():
+            assert (weight.numpy() == first[name].numpy()).all()
+    found = [side.train(0, 6) for side in sides]
+    assert found[0]["losses"] == pytest.approx(found[1]["losses"], rel=1e-4)
+    assert found[0]["losses"][-1] < found[0]["losses"][0]
+    estimates = [side.estimate(1) for side in sides]
+    assert estimates[0]["valid"] == pytest.approx(estimates[1]["valid"], rel=1e-4)
+    ids = CORPUS.valid[: (len(CORPUS.valid) - 1) // 8 * 8 + 1]
+    expected = text_loss(sides[0].model, ids, 8)
+    assert [side.text()["loss"] for side in sides] == pytest.approx([expected] * 2, rel=1e-4)
