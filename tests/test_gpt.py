@@ -1,7 +1,9 @@
 """The GPT on torch and here; GPT-2's numbers from the same weights; what a token may see; writing."""
 
+import gc
 import importlib.util
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy
@@ -137,3 +139,21 @@ def test_two_layers_learn_in_context_and_one_does_not(capsys):
     one, two = (induction.accuracy(induction.train(layers, 240)) for layers in (1, 2))
     assert one < 0.5 < 0.9 < two
     assert capsys.readouterr().out.count("right") == 16
+
+
+def test_memory_grows_with_the_length_not_its_square():
+    def peak(length):
+        minigrad.manual_seed(0)
+        model = GPT(GPTConfig(length, 11, n_layer=2, n_head=2, n_embd=16))
+        ids = minigrad.randint(11, (1, length))
+        model(ids[:, :64], ids[:, :64])[1].backward()  # what is made once
+        gc.collect()
+        tracemalloc.start()
+        model(ids, ids)[1].backward()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    short, long = peak(1024), peak(4096)
+    assert long < 4.4 * short
+    assert long < 4096 * 4096 * 4  # one layer's weights of one head would be as much
