@@ -340,3 +340,48 @@ def test_bad_input():
     startless.decoder_start_token_id = None
     with pytest.raises(ValueError, match="needs a decoder_start_token_id"):
         models.T5ForConditionalGeneration(startless)(ids, labels=ids)
+
+
+# -- generation ------------------------------------------------------------------------------------
+
+
+# transformers' cache of generate has num_layers layers: both sides have as many here
+SEARCHES = {
+    "greedy": dict(max_new_tokens=12),
+    "beam": dict(max_new_tokens=12, num_beams=3),
+    "beams back": dict(max_new_tokens=12, num_beams=4, num_return_sequences=2, length_penalty=0.2),
+    "no repeat": dict(max_new_tokens=12, no_repeat_ngram_size=2, min_length=5),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_generates_as_transformers(kind, tmp_path):
+    """The same ids for three sources of different lengths, with and without cache, alone and together."""
+    ours, model = both(
+        "T5ForConditionalGeneration", config(kind, eos_token_id=3, num_decoder_layers=2), tmp_path
+    )
+    ours.double(), model.double()
+    lengths = set()
+    for name, options in SEARCHES.items():
+        expected = model.generate(**to_theirs(INPUTS), **options).numpy()
+        for use_cache in (True, False):
+            found = ours.generate(**to_ours(INPUTS), **options, use_cache=use_cache)
+            numpy.testing.assert_array_equal(found.numpy(), expected, f"{name} {use_cache}")
+        lengths |= set((expected != 0).sum(1).tolist())
+        if "num_return_sequences" in options:
+            continue
+        for row, (text, keep) in enumerate(zip(IDS, MASK.sum(1), strict=True)):
+            alone = ours.generate(mg.tensor(text[None, :keep]), **options)[0].tolist()
+            whole = expected[row].tolist()
+            assert alone == whole[: len(alone)] and not any(whole[len(alone) :]), name
+    assert len(lengths) > 1  # some texts end before the last token
+
+
+def test_goes_on_from_a_given_beginning(tmp_path):
+    ours, model = both("T5ForConditionalGeneration", config(num_decoder_layers=2), tmp_path)
+    ours.double(), model.double()
+    begin = numpy.array([[0, 7, 8], [0, 9, 10], [0, 11, 12]])
+    options = dict(max_new_tokens=8)
+    expected = model.generate(**to_theirs(INPUTS | {"decoder_input_ids": begin}), **options).numpy()
+    found = ours.generate(**to_ours(INPUTS | {"decoder_input_ids": begin}), **options).numpy()
+    numpy.testing.assert_array_equal(found, expected)

@@ -14,8 +14,9 @@ from . import checks
 from .config import DEFAULTS, GenerationConfig
 
 # what generate takes for the model, besides the ids
-DECODER = ("attention_mask", "past_key_values")
+DECODER = ("input_ids", "attention_mask", "past_key_values")
 PAIR = (
+    "input_ids",
     "attention_mask",
     "encoder_outputs",
     "decoder_input_ids",

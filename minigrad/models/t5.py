@@ -9,6 +9,7 @@ B texts, S source tokens, T target tokens, H = d_model, V vocabulary.
 
 from minigrad import nn
 
+from ..generation import GenerationMixin
 from ..pretrained import (
     BaseModelOutput,
     ForTokenClassification,
@@ -162,7 +163,7 @@ class T5Model(BothSides):
         return Seq2SeqModelOutput(last_hidden_state=states, **rest)
 
 
-class T5ForConditionalGeneration(BothSides):
+class T5ForConditionalGeneration(GenerationMixin, BothSides):
     """Text to text: logits (B, T, V) of the target's tokens.
 
     Inputs are those of T5Model. labels (B, T): the target, -100 where none is asked for; without
