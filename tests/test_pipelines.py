@@ -311,6 +311,14 @@ def test_models_of_the_wrong_kind(folders, tmp_path):
         "BertForMaskedLM's head",
     ):
         pipeline("fill-mask", folders["classes"])
+    for task, folder, other in (
+        ("ner", "classes", "Sequence"),
+        ("sentiment-analysis", "ner", "Token"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"holds a BertFor{other}Classification, whose head is for"
+        ):
+            pipeline(task, folders[folder])  # the names of the weights are the same
     with pytest.raises(ValueError, match="without the 2 weights of a BertForTokenClassification's"):
         pipeline("ner", folders["words"])
     model = models.BertForMaskedLM.from_pretrained(folders["words"])

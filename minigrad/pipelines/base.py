@@ -10,6 +10,9 @@ import minigrad as torch
 from ..models.auto import AutoModel
 from ..pretrained import AutoTokenizer, PreTrainedModel
 
+# heads whose weights have the same names, so that only config.json tells which one a folder has
+ALIKE = ("ForSequenceClassification", "ForTokenClassification", "ForMultipleChoice")
+
 
 class Row(NamedTuple):
     """One input of the model: its lists of numbers by name, and what the task remembers of it."""
@@ -77,9 +80,17 @@ class Pipeline:
             model, info = self.auto.from_pretrained(
                 folder, config, output_loading_info=True, **options
             )
-        missing = info["missing_keys"]
+        missing, classes = info["missing_keys"], model.config.architectures or []
+        has = ", ".join(classes or ["model of another kind"])
+        others = [name for name in classes if name.endswith(ALIKE)]
+        if self.auto.endings[0] in ALIKE and any(
+            not name.endswith(self.auto.endings) for name in others
+        ):
+            raise ValueError(
+                f"{self.task}: {folder} holds a {has}, whose head is for another task than a "
+                f"{type(model).__name__}'s"
+            )
         if missing and self.auto is not AutoModel:  # without a head, only a pooler can be missing
-            has = ", ".join(model.config.architectures or ["model of another kind"])
             raise ValueError(
                 f"{self.task}: {folder} holds a {has}, without the {len(missing)} weights of a "
                 f"{type(model).__name__}'s head ({', '.join(missing[:2])} ...): fine-tune one first"
@@ -92,12 +103,12 @@ class Pipeline:
             raise TypeError(
                 f"{self.task}: model is a folder or a PreTrainedModel, not a {type(model).__name__}"
             )
-        ending = self.auto.ending
+        endings = self.auto.endings
         if self.auto is not AutoModel and not any(
-            kind.__name__.endswith(ending) for kind in type(model).__mro__
+            kind.__name__.endswith(endings) for kind in type(model).__mro__
         ):
             raise ValueError(
-                f"{self.task} needs a model whose class ends with {ending}, not a "
+                f"{self.task} needs a model whose class ends with {' or '.join(endings)}, not a "
                 f"{type(model).__name__}"
             )
 
