@@ -301,3 +301,33 @@ def check_source_padding(model, inputs):
             rtol=1e-10,
             atol=1e-12,
         )
+
+
+SEARCHES = {
+    "greedy": dict(max_new_tokens=10),
+    "beam": dict(max_new_tokens=10, num_beams=3),
+    "beams back": dict(max_new_tokens=10, num_beams=4, num_return_sequences=2, length_penalty=0.2),
+    "no repeat": dict(max_new_tokens=10, no_repeat_ngram_size=2, min_length=5),
+}
+
+
+def check_generates(ours, model, inputs):
+    """The same ids as transformers for padded sources, with and without cache, and for each alone."""
+    ours.double().eval(), model.double().eval()
+    source = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    padding, lengths = ours.config.pad_token_id, set()
+    for name, options in SEARCHES.items():
+        expected = model.generate(**to_theirs(source), **options).numpy()
+        for use_cache in (True, False):
+            found = ours.generate(**to_ours(source), **options, use_cache=use_cache)
+            numpy.testing.assert_array_equal(found.numpy(), expected, f"{name} {use_cache}")
+        lengths |= {len(set(row[1:].tolist())) for row in expected}
+        if "num_return_sequences" in options:
+            continue
+        for row, keep in enumerate(source["attention_mask"].sum(1)):
+            text = source["input_ids"][row : row + 1, :keep]
+            alone = ours.generate(minigrad.tensor(text), **options)[0].tolist()
+            whole = expected[row].tolist()
+            assert alone == whole[: len(alone)], name
+            assert all(token == padding for token in whole[len(alone) :]), name
+    assert len(lengths) > 2  # not the same few words everywhere

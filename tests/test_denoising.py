@@ -112,7 +112,9 @@ def test_collator_damages_and_keeps_the_whole(tokenizer):
     assert ids[0, 0] == tokenizer.bos_token_id and tokenizer.eos_token_id in ids[0].tolist()
     masked = len(whole) - 2 - (ids[0] > 4).sum().item()
     assert masked == round(0.3 * (len(whole) - 2))
-    again = DataCollatorForDenoising(tokenizer, seed=5)([{"sentences": rows}, {"input_ids": rows[0]}])
+    again = DataCollatorForDenoising(tokenizer, seed=5)(
+        [{"sentences": rows}, {"input_ids": rows[0]}]
+    )
     assert mg.equal(again["input_ids"], ids)
     assert not mg.equal(collate([{"sentences": rows}])["input_ids"][0], ids[0])  # drawn anew
 

@@ -7,6 +7,7 @@ from pretrained_checks import (
     both,
     check_defaults,
     check_dropouts,
+    check_generates,
     check_model,
     check_source_padding,
     check_target_cache,
@@ -75,6 +76,11 @@ def test_cache_and_padding(tmp_path):
     ours, _ = both("BartForConditionalGeneration", config(), tmp_path)
     check_target_cache(ours, INPUTS)
     check_source_padding(ours, INPUTS)
+
+
+def test_generates_as_transformers(tmp_path):
+    ours, model = both("BartForConditionalGeneration", config(), tmp_path)
+    check_generates(ours, model, INPUTS)
 
 
 def test_dropouts():

@@ -4,7 +4,7 @@ from .experiments import experiment
 
 SETTINGS = dict(
     vocab_size=4000, d_model=128, layers=2, heads=4, init_std=0.08, dropout=0.1, max_source=96,
-    max_target=24, restoring_steps=2500, restoring_length=48, epochs=6, batch_size=32,
+    max_target=24, restoring_steps=2200, restoring_length=48, epochs=5, batch_size=32,
     learning_rate=1e-3, warmup_steps=200, weight_decay=0.01, label_smoothing=0.1, beams=4,
     length_penalties=(0.6, 1.0, 2.0), shortest=(1, 4, 6, 8),
 )  # fmt: skip
