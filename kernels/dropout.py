@@ -36,8 +36,8 @@ def dropout_numba(x, p, seed):
     """One pass, the bits made on the way."""
     if x.dtype not in FLOATS:
         return dropout.reference(x, p, seed)
-    x = numpy.ascontiguousarray(x)
     out = numpy.empty(x.shape, x.dtype)
+    x = numpy.ascontiguousarray(x)
     scale = x.dtype.type(1 / (1 - p) if p < 1 else 0.0)
     share(
         _dropout, x.size, x.reshape(-1), scale, seed, threshold(p), out.reshape(-1), grain=1 << 13

@@ -7,6 +7,7 @@ import math
 import numpy
 
 _cupy = None  # the cupy module, once a device has been asked for
+gpus = 0  # how many it sees, then
 
 
 def array_module(*operands):
@@ -87,16 +88,7 @@ def to_device(array, where: device):
     where = numbered(where)
     if not isinstance(array, numpy.ndarray) and array.device.id == where.index:
         return array
-    count = cupy.cuda.runtime.getDeviceCount()
-    if where.index >= count:
-        raise RuntimeError(
-            f"device '{where}': CUDA error: invalid device ordinal; there "
-            + (
-                "is 1 GPU: cuda:0"
-                if count == 1
-                else f"are {count} GPUs, cuda:0 to cuda:{count - 1}"
-            )
-        )
+    check_number(where.index)
     with cupy.cuda.Device(where.index):
         try:
             return cupy.array(array) if isinstance(array, numpy.ndarray) else array.copy()
@@ -104,9 +96,13 @@ def to_device(array, where: device):
             raise out_of_memory("to", error) from error
 
 
-def to_number(x):
-    """A Python number from a number or an array that holds one; waits for the GPU."""
-    return x.item() if hasattr(x, "item") else x
+def check_number(index: int) -> None:
+    """RuntimeError, in the driver's words, if there is no GPU of that number."""
+    if not 0 <= index < gpus:
+        there = "is 1 GPU, cuda:0" if gpus == 1 else f"are {gpus} GPUs, cuda:0 to cuda:{gpus - 1}"
+        raise RuntimeError(
+            f"device 'cuda:{index}': CUDA error: invalid device ordinal; there {there}"
+        )
 
 
 def as_array(x, xp):
@@ -160,14 +156,23 @@ def checked_linalg(xp):
     return cupyx.errstate(linalg="raise")
 
 
-def native_device(x):
-    """A context inside which the GPU in use is that of an array (or of the first in a list)."""
-    if _cupy is None:
-        return contextlib.nullcontext()
-    for array in x if isinstance(x, (list, tuple)) else (x,):
-        if isinstance(array, _cupy.ndarray):
-            return _cupy.cuda.Device(array.device.id)
+def native_device(*arrays):
+    """A context inside which the GPU in use is that of the first array that is on one."""
+    if gpus:
+        for array in arrays:
+            array = getattr(array, "array", array)
+            if isinstance(array, _cupy.ndarray):
+                return _cupy.cuda.Device(array.device.id)
     return contextlib.nullcontext()
+
+
+def elsewhere(*arrays) -> bool:
+    """True if the first array that is on a GPU is not on the one in use."""
+    for array in arrays:
+        array = getattr(array, "array", array)
+        if isinstance(array, _cupy.ndarray):
+            return array.device.id != _cupy.cuda.runtime.getDevice()
+    return False
 
 
 class OutOfMemoryError(RuntimeError):
@@ -190,7 +195,7 @@ def out_of_memory(name: str, error: MemoryError) -> Exception:
 
 def require_cupy():
     """The cupy module, or an error that says how to get a working one."""
-    global _cupy
+    global _cupy, gpus
     if _cupy is not None:
         return _cupy
     try:
@@ -203,6 +208,7 @@ def require_cupy():
     if not cupy.cuda.is_available():
         raise RuntimeError("device 'cuda': CuPy is installed, but it finds no NVIDIA driver or GPU")
     _watch_memory(cupy)
+    gpus = cupy.cuda.runtime.getDeviceCount()
     _cupy = cupy
     return cupy
 

@@ -16,7 +16,7 @@ import traceback
 
 import numpy
 
-from .backend import out_of_memory
+from . import backend
 from .sparse import UnreadRows
 
 serial_numbers = itertools.count()
@@ -310,6 +310,7 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
     state.grad = create_graph
     quiet = numpy.errstate(all="ignore")  # a gradient may be inf or nan without a warning
     quiet.__enter__()
+    several = backend.gpus > 1  # then each step runs where its arrays are
     try:
         for root, seed in zip(roots, seeds, strict=True):
             deliver(*_place(root), seed)
@@ -325,7 +326,11 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                         captured[node, i] = g
             if wanted is not None and node not in wanted:
                 continue
-            results = node.backward(grads, create_graph, wanted)
+            if several:
+                with backend.native_device(*grads):
+                    results = node.backward(grads, create_graph, wanted)
+            else:
+                results = node.backward(grads, create_graph, wanted)
             if state.anomaly and state.anomaly_nan:
                 _look_for_nan(node, results)
             if not retain_graph:
@@ -349,14 +354,18 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
                     sys.getrefcount(total) == UNSHARED
                     and (getattr(total, "base", 0) is None or _whole(total))
                 )
-                leaf._accumulate(total, owned, create_graph)
+                if several:
+                    with backend.native_device(total):
+                        leaf._accumulate(total, owned, create_graph)
+                else:
+                    leaf._accumulate(total, owned, create_graph)
         if accumulate and inputs is not None:
             for tensor in inputs:
                 place = _place(tensor)
                 if captured.get(place) is not None:
                     tensor._accumulate(captured[place], False, create_graph)
     except MemoryError as error:
-        raise out_of_memory(f"backward of {node.name()}", error) from error
+        raise backend.out_of_memory(f"backward of {node.name()}", error) from error
     finally:
         quiet.__exit__()
         state.grad = before

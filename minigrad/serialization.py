@@ -17,7 +17,14 @@ from pickle import UnpicklingError
 import numpy
 
 from . import dtypes
-from .backend import cuda_is_available, device
+from .backend import (
+    array_module,
+    cuda_is_available,
+    device,
+    device_of,
+    native_device,
+    to_device,
+)
 from .files import atomic
 from .op import wrap
 from .size import Size
@@ -52,9 +59,10 @@ _DEVICE = _Global("torch", "device")
 class _Memory:
     """The memory that one or several tensors lie in, as a flat array."""
 
-    def __init__(self, key: str, flat):
+    def __init__(self, key: str, flat, where: str):
         self.key = key
         self.flat = flat
+        self.where = where
 
 
 class _Writer(pickle._Pickler):
@@ -65,7 +73,8 @@ class _Writer(pickle._Pickler):
     def __init__(self, file):
         super().__init__(file, protocol=2)
         self.memories: dict[int, _Memory] = {}
-        self.keep = []  # arrays whose id is a key must stay alive
+        self.hosts = {}  # copies of the memory on GPUs, by its address
+        self.keep = []  # arrays whose id or address is a key must stay alive
 
     def save_global_name(self, obj):
         self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
@@ -77,7 +86,7 @@ class _Writer(pickle._Pickler):
         if not isinstance(obj, _Memory):
             return None
         kind = _Global("torch", STORAGE_NAMES[dtypes.of(obj.flat).name])
-        return ("storage", kind, obj.key, "cpu", obj.flat.size)
+        return ("storage", kind, obj.key, obj.where, obj.flat.size)
 
     def reducer_override(self, obj):
         if isinstance(obj, Tensor):
@@ -99,8 +108,7 @@ class _Writer(pickle._Pickler):
         return found
 
     def _reduce_tensor(self, tensor):
-        array = tensor.array if isinstance(tensor.array, numpy.ndarray) else tensor.array.get()
-        memory, offset, array = self._memory(array)
+        memory, offset, array = self._memory(self._on_host(tensor.array), str(tensor.device))
         strides = tuple(s // array.itemsize for s in array.strides)
         is_parameter = type(tensor).__name__ == "Parameter"
         requires_grad = tensor.requires_grad and tensor.is_leaf and not is_parameter
@@ -111,7 +119,24 @@ class _Writer(pickle._Pickler):
         self.keep.append(data)
         return _REBUILD_PARAMETER, (data, tensor.requires_grad, OrderedDict())
 
-    def _memory(self, array):
+    def _on_host(self, array):
+        """A NumPy array like this one; arrays that share a GPU's memory share it here, too."""
+        if isinstance(array, numpy.ndarray):
+            return array
+        root = array if array.base is None else array.base
+        if root.dtype != array.dtype or not (root.flags.c_contiguous or root.flags.f_contiguous):
+            return array.get()
+        self.keep.append(root)
+        copied = self.hosts.get(root.data.ptr)
+        if copied is None or copied.size < root.size:
+            order = "C" if root.flags.c_contiguous else "F"
+            copied = self.hosts[root.data.ptr] = root.get(order=order).reshape(-1, order=order)
+        begin = (array.data.ptr - root.data.ptr) // array.itemsize
+        return numpy.lib.stride_tricks.as_strided(
+            copied[begin:] if array.size else copied[:0], array.shape, array.strides
+        )
+
+    def _memory(self, array, where):
         """The memory an array lies in, where it begins there, and the array."""
         root = array
         while isinstance(root.base, numpy.ndarray):
@@ -122,7 +147,7 @@ class _Writer(pickle._Pickler):
         self.keep.append(root)
         memory = self.memories.get(id(root))
         if memory is None:
-            memory = _Memory(str(len(self.memories)), root.reshape(-1, order="A"))
+            memory = _Memory(str(len(self.memories)), root.reshape(-1, order="A"), where)
             self.memories[id(root)] = memory
         offset = (array.ctypes.data - root.ctypes.data) // array.itemsize if array.size else 0
         return memory, offset, array
@@ -222,6 +247,7 @@ class _Loaded:
     def __init__(self, flat, where: str):
         self.flat = flat
         self.where = where
+        self.placed = None  # the flat array where map_location wants it
         self.version = [0]
 
 
@@ -323,12 +349,15 @@ class _Reader:
                 f"{offset} reaches beyond its storage of {flat.size} numbers"
             )
         step = flat.itemsize
-        array = numpy.lib.stride_tricks.as_strided(
-            flat[offset:] if 0 not in size else flat[:0], size, tuple(s * step for s in stride)
-        )
+        if storage.placed is None:
+            storage.placed = self.place(wrap(flat), storage.where).array
+        flat = storage.placed
+        with native_device(flat):
+            array = array_module(flat).lib.stride_tricks.as_strided(
+                flat[offset:] if 0 not in size else flat[:0], size, tuple(s * step for s in stride)
+            )
         tensor = wrap(array)
         tensor._version = storage.version
-        tensor = self.place(tensor, storage.where)
         return tensor.requires_grad_() if requires_grad else tensor
 
     def rebuild_parameter(self, data, requires_grad, hooks):
@@ -386,7 +415,10 @@ def _load(file, name, map_location):
     if head.startswith(b"PK\x03\x04"):
         return _load_zip(file, reader)
     if len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < 100_000_000:
-        return _parse_safetensors(file.read(), name)[0]
+        found = _parse_safetensors(file.read(), name)[0]
+        if map_location is None:
+            return found
+        return {key: reader.place(tensor, "cpu") for key, tensor in found.items()}
     return _load_legacy(file, reader)
 
 
@@ -501,6 +533,9 @@ def _load_legacy(file, reader):
                 f"load: {reader.name} is corrupt: storage {key} has {count} numbers, not {flat.size}"
             )
         source.read_into(memoryview(flat).cast("B"), f"storage {key}")
+        placed = loaded[key].placed
+        if placed is not None and not isinstance(placed, numpy.ndarray):
+            placed[...] = to_device(flat, device_of(placed))
     return result
 
 

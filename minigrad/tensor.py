@@ -10,7 +10,7 @@ import weakref
 import numpy
 
 from . import dtypes, engine, ops
-from .backend import CPU, array_module, device, device_of, numbered, to_device
+from .backend import CPU, array_module, device, device_of, native_device, numbered, to_device
 from .engine import run_backward, state
 from .op import Variable, primitive, tie, wrap
 from .ops.elementwise import (
@@ -909,7 +909,9 @@ def seed_gradient(tensor, gradient, create_graph):
                 "grad can be implicitly created only for scalar outputs: this tensor has shape "
                 f"{tuple(tensor.shape)}; reduce it to a loss, or pass gradient="
             )
-        gradient = wrap(array_module(tensor.array).ones(tensor.array.shape, tensor.array.dtype))
+        with native_device(tensor):
+            ones = array_module(tensor.array).ones(tensor.array.shape, tensor.array.dtype)
+        gradient = wrap(ones)
     elif not isinstance(gradient, Tensor):
         raise TypeError(
             f"gradients can be either Tensors or None, but got {type(gradient).__name__}"

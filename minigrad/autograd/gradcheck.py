@@ -7,6 +7,7 @@ are seen only through random vectors: u^T (J v) by one difference, (J^T u)^T v b
 
 import numpy
 
+from ..backend import device_of, host, to_device
 from ..op import wrap
 from ..tensor import Tensor
 from .gradients import grad
@@ -154,7 +155,8 @@ def _random_like(y, rng, non_contiguous):
         values = rng.standard_normal((*shape[:-1], 2 * shape[-1]))[..., ::2]
     else:
         values = rng.standard_normal(shape)
-    return wrap(numpy.asarray(values, y.array.dtype)).requires_grad_()
+    values = to_device(numpy.asarray(values, y.array.dtype), y.device)
+    return wrap(values).requires_grad_()
 
 
 def _check_inputs(inputs):
@@ -214,11 +216,12 @@ class _Check:
         """The function's outputs, as arrays of their own."""
         every = _as_tuple(self.func(*self.inputs))
         which = self.differentiable if which is None else which
-        return [numpy.array(every[i].array) for i in which]
+        return [numpy.array(host(every[i].array)) for i in which]
 
     def difference(self, array, index, step, which=None):
         """(f(x + step) - f(x - step)) / 2 eps, for a step in one entry of x or in all of them."""
-        original = array[index].copy() if isinstance(array[index], numpy.ndarray) else array[index]
+        original = array[index].copy()
+        step = step if isinstance(step, float) else to_device(step, device_of(array))
         try:
             array[index] = original + step
             above = self.values(which)
@@ -230,10 +233,11 @@ class _Check:
 
     def backward(self, cotangents, outputs=None):
         """The gradients for these cotangents, as arrays; zeros where there is none."""
+        place = self.outputs[0].device
         found = grad(
             self.outputs if outputs is None else outputs,
             [self.inputs[i] for i in self.probed],
-            [wrap(u) for u in cotangents],
+            [wrap(to_device(u, place)) for u in cotangents],
             retain_graph=True,
             allow_unused=True,
         )
@@ -391,7 +395,9 @@ class _Check:
                     )
 
     def gradient_dtypes(self):
-        cotangents = [wrap(_unit(self.rng, y.array.shape)) for y in self.outputs]
+        cotangents = [
+            wrap(to_device(_unit(self.rng, y.array.shape), y.device)) for y in self.outputs
+        ]
         tensors = [self.inputs[i] for i in self.probed]
         found = grad(self.outputs, tensors, cotangents, retain_graph=True, allow_unused=True)
         for i, x, g in zip(self.probed, tensors, found, strict=True):
@@ -404,7 +410,8 @@ class _Check:
     def batched_gradients(self):
         tensors = [self.inputs[i] for i in self.probed]
         for o, y in enumerate(self.outputs):
-            batch = wrap(numpy.stack([_unit(self.rng, y.array.shape) for _ in range(3)]))
+            batch = numpy.stack([_unit(self.rng, y.array.shape) for _ in range(3)])
+            batch = wrap(to_device(batch, y.device))
             options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
             together = grad([y], tensors, [batch], is_grads_batched=True, **options)
             for k in range(3):
@@ -419,7 +426,7 @@ class _Check:
 
 def _dense(g):
     """A gradient tensor's numbers, also where only some rows of a table have a gradient."""
-    return numpy.asarray(g.to_dense().array if getattr(g, "is_sparse", False) else g.array)
+    return host(g.to_dense().array if getattr(g, "is_sparse", False) else g.array)
 
 
 def _unit(rng, shape):

@@ -12,6 +12,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from .. import backend
 from ..dtypes import dtype as Dtype
 from ..engine import is_grad_enabled, no_grad
 from ..tensor import HookHandle, Tensor
@@ -161,6 +162,9 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
+        if backend.gpus > 1 and backend.elsewhere(*args, *kwargs.values()):
+            with backend.native_device(*args, *kwargs.values()):
+                return self(*args, **kwargs)
         try:
             if not (
                 self._forward_hooks
@@ -585,21 +589,24 @@ class Module:
 
         Parameters stay the same objects, so that an optimizer made before still trains them.
         """
-        if recurse:
-            for child in self.children():
-                child._apply(fn)
-        with no_grad():
-            for param in self._parameters.values():
-                if param is None:
-                    continue
-                grad = param.grad
-                param.data = fn(param)
+        modules = list(self.modules()) if recurse else [self]
+        with no_grad():  # all new numbers before anything changes: memory may run out on the way
+            params, buffers = {}, []
+            for module in modules:
+                for param in module._parameters.values():
+                    if param is not None and id(param) not in params:
+                        grad = param.grad
+                        params[id(param)] = param, fn(param), grad, grad is not None and fn(grad)
+                for name, buffer in module._buffers.items():
+                    if buffer is not None:
+                        buffers.append((module, name, fn(buffer)))
+            for param, moved, grad, moved_grad in params.values():
+                param.data = moved
                 if grad is not None:
-                    grad.data = fn(grad)
+                    grad.data = moved_grad
                     param.grad = grad
-            for name, buffer in self._buffers.items():
-                if buffer is not None:
-                    self._buffers[name] = fn(buffer)
+            for module, name, moved in buffers:
+                module._buffers[name] = moved
         return self
 
     def to(self, *args, **kwargs) -> "Module":

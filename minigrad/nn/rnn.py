@@ -12,8 +12,6 @@ import math
 import numbers
 import warnings
 
-import numpy
-
 from ..engine import is_grad_enabled
 from ..ops.creation import empty, zeros
 from ..ops.rnn import gru_layer, gru_step, lstm_layer, lstm_step, rnn_layer, rnn_step, run_layer
@@ -29,11 +27,11 @@ from .utils.rnn import PackedSequence
 def _layer(mode, x, sizes, state, weights, reverse, batch_first):
     """One layer in one direction: outputs and last states; `state` None: zeros.
 
-    By the kernels' ops; by the plain loop with proj_size, on a GPU and for mixed dtypes.
+    By the kernels' ops; by the plain loop with proj_size and for mixed dtypes.
     """
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
     array = x.array
-    fits = w_hr is None and type(array) is numpy.ndarray and len(array) > 0
+    fits = w_hr is None and len(array) > 0
     if state is not None:
         fits = fits and all(s.array.dtype == array.dtype for s in state)
     if not fits:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from ..backend import add_at, array_module, host
+from ..backend import add_at, array_module, device_of, host, to_device
 from ..dtypes import common, default_numpy
 from ..engine import state
 from ..op import Variable, primitive, wrap
@@ -126,7 +126,7 @@ set_advanced.samples(
 clear_advanced.samples(lambda rand: [(rand(3, 4), {"index": (numpy.array([2, 0]),)})])
 
 
-def _normalise(index, shape):
+def _normalise(index, x):
     """(the index as a tuple that NumPy takes, whether it is basic); checks every bound."""
     parts = index if isinstance(index, tuple) else (index,)
     cleaned = []
@@ -160,10 +160,25 @@ def _normalise(index, shape):
                     f"are valid indices (got {type(part).__name__})"
                 ) from None
         cleaned.append(part)
-    _check_bounds(cleaned, shape)
+    _check_bounds(cleaned, x.shape)
+    if not basic:
+        cleaned = _beside(cleaned, x)
     if basic and not any(part is Ellipsis for part in cleaned):
         cleaned.append(Ellipsis)  # so that a single number stays a view of its memory
     return tuple(cleaned), basic
+
+
+def _beside(parts, x):
+    """The index with its arrays on the device of x, where they may come to it from main memory."""
+    xp = array_module(x)
+    for i, part in enumerate(parts):
+        if hasattr(part, "dtype") and not isinstance(part, xp.ndarray):
+            if xp is numpy:
+                raise RuntimeError(
+                    "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
+                )
+            parts[i] = to_device(part, device_of(x))
+    return parts
 
 
 def _bound(value):
@@ -261,7 +276,7 @@ def _has_ints(parts):
 
 def getitem(x, index):
     """x[index]: a view for ints, slices, None and `...`; a copy for lists, arrays and masks."""
-    cleaned, basic = _normalise(index, x.array.shape)
+    cleaned, basic = _normalise(index, x.array)
     if basic:
         return get_basic(x, index=cleaned)
     if _has_ints(cleaned):
@@ -272,7 +287,7 @@ def getitem(x, index):
 
 def assign(x, index, value):
     """x[index] = value, recorded where gradients need it."""
-    cleaned, basic = _normalise(index, x.array.shape)
+    cleaned, basic = _normalise(index, x.array)
     if not basic and _has_ints(cleaned):
         ints, cleaned = _ints_first(cleaned)
         x = get_basic(x, index=ints)
@@ -662,7 +677,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
 
 def index_put(input: Tensor, indices: Tensor, values, accumulate: bool = False) -> Tensor:
     """input with `values` written (or added) at a tuple of index tensors."""
-    cleaned, _ = _normalise(tuple(indices), input.array.shape)
+    cleaned, _ = _normalise(tuple(indices), input.array)
     if not accumulate:
         return set_advanced(input, values, index=cleaned)
     region = input.array[cleaned].shape

@@ -10,7 +10,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
-from ..backend import array_module
+from ..backend import array_module, native_device
 from ..engine import is_grad_enabled
 from ..kernels import cross_entropy as kernels
 from ..op import Variable, primitive, wrap
@@ -276,8 +276,10 @@ def linear_cross_entropy(
 
 def check_labels(name, target, classes, ignore_index):
     """IndexError for the first label that is no class, and where it stands."""
-    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
-    if bad.any():
+    with native_device(target):
+        bad = (target != ignore_index) & ((target < 0) | (target >= classes))
+        found = bool(bad.any())
+    if found:
         xp = array_module(target)
         place = tuple(int(i[0]) for i in xp.nonzero(bad))
         raise IndexError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from ..backend import array_module
+from ..backend import array_module, host, to_device
 from ..op import Variable, wrap
 from .axes import one_axis
 from .index import gather_along
@@ -97,7 +97,7 @@ def _pick(name, input, dim, keepdim, place):
         return _zero_dim(name, input)
     order = _order(input.array, dim, False)
     xp = array_module(order)
-    place = xp.broadcast_to(place, order.shape[:dim] + (1,) + order.shape[dim + 1 :])
+    place = xp.broadcast_to(xp.asarray(place), order.shape[:dim] + (1,) + order.shape[dim + 1 :])
     index = xp.take_along_axis(order, place, dim)
     values = take_along(input, index=index, dim=dim)
     index = wrap(index.astype("int64", copy=False))
@@ -156,7 +156,7 @@ def quantile(
     flat = dim is None
     x = ravel(input) if flat else input
     dim = one_axis("quantile", 0 if flat else dim, x.array.ndim)
-    fractions = q.array if isinstance(q, Variable) else numpy.asarray(q, x.array.dtype)
+    fractions = host(q.array) if isinstance(q, Variable) else numpy.asarray(q, x.array.dtype)
     if ((fractions < 0) | (fractions > 1)).any():
         raise RuntimeError("quantile() q must be in the range [0, 1]")
     ordered = sort(x, dim).values.movedim(dim, 0)
@@ -170,7 +170,7 @@ def quantile(
         weight = weight.astype(x.array.dtype).reshape(-1, *[1] * (ordered.array.ndim - 1))
         high = numpy.ceil(place).astype("int64")
         lower, upper = ordered[wrap(low.astype("int64"))], ordered[wrap(high)]
-        out = lower + (upper - lower) * wrap(weight)
+        out = lower + (upper - lower) * wrap(to_device(weight, x.device))
     else:
         raise RuntimeError(
             "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but "

@@ -1,7 +1,6 @@
 """L-BFGS: Newton's direction from the last few steps and gradients.  Liu & Nocedal 1989."""
 
-import numpy
-
+from ..backend import array_module
 from .optimizer import Optimizer, as_number
 
 
@@ -34,15 +33,12 @@ class LBFGS(Optimizer):
     # -- the parameters as one vector ------------------------------------------------------------
 
     def _gradient(self):
+        xp = array_module(self.param_groups[0]["params"][0].array)
         parts = [
-            (
-                numpy.zeros(p.array.size, p.array.dtype)
-                if p.grad is None
-                else p.grad.array.reshape(-1)
-            )
+            (xp.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.reshape(-1))
             for p in self.param_groups[0]["params"]
         ]
-        return numpy.concatenate(parts)
+        return xp.concatenate(parts)
 
     def _weights(self):
         return [p.array.copy() for p in self.param_groups[0]["params"]]

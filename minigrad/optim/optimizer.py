@@ -11,7 +11,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
-from ..backend import array_module
+from ..backend import array_module, native_device, out_of_memory
 from ..engine import enable_grad
 from ..op import wrap
 from ..sparse import RowSparse, UnreadRows
@@ -66,19 +66,20 @@ def sign(group: dict) -> int:
 
 
 class Rows(defaultdict):
-    """Rows of arrays for a kernel, apart by what differs (as the step count) and by kind of array."""
+    """Rows of arrays for a kernel, apart by what differs (as the step count) and by device."""
 
     def __init__(self):
         super().__init__(list)
 
     def add(self, key, *row) -> None:
         """One parameter's arrays, the parameter first."""
-        self[key, type(row[0])].append(row)
+        self[key, row[0].device].append(row)
 
     def runs(self):
         """(key, array module, rows) for all that can be done together."""
         for (key, _), rows in self.items():
-            yield key, array_module(rows[0][0]), rows
+            with native_device(rows[0][0]):
+                yield key, array_module(rows[0][0]), rows
 
 
 class Optimizer:
@@ -185,7 +186,10 @@ class Optimizer:
                     dense.append((p, g))
                 p.bump()
             if dense:
-                self.update_all(group, dense)
+                try:
+                    self.update_all(group, dense)
+                except MemoryError as error:
+                    raise out_of_memory(f"{type(self).__name__}.step", error) from error
         for hook in self._after.values():
             hook(self, (closure,), {})
         return loss
@@ -200,7 +204,8 @@ class Optimizer:
     def update_all(self, group: dict, dense: list) -> None:
         """Change parameters of one group, given (parameter, its gradient's array) of each."""
         for p, g in dense:
-            self.update(group, p, -g if group.get("maximize") else g, self.state[p])
+            with native_device(g):
+                self.update(group, p, -g if group.get("maximize") else g, self.state[p])
 
     def rows(self, dense: list, names: Sequence[str]):
         """(step count, array module, [(w, g, state, ...), ...]) for a kernel that updates them.
@@ -208,12 +213,13 @@ class Optimizer:
         The step counts have gone one up, and state that is missing at the first step is zeros.
         """
         rows = Rows()
+        for p, _ in dense:  # all new state before anything changes: memory may run out
+            if not self.state[p]:
+                with native_device(p):
+                    made = {name: zeros_like(p) for name in names}
+                self.state[p].update(step=counter(), **made)
         for p, g in dense:
             state = self.state[p]
-            if not state:
-                state["step"] = counter()
-                for name in names:
-                    state[name] = zeros_like(p)
             rows.add(count(state), p.array, g, *[state[name].array for name in names])
         return rows.runs()
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable
 from types import GeneratorType
 
-from ...backend import array_module
+from ...backend import array_module, native_device
 from ...engine import no_grad
 from ...kernels import clip
 from ...op import wrap
@@ -27,6 +27,7 @@ def _plain(tensors):
     return all(
         type(t.array) is type(like)
         and t.array.dtype == like.dtype
+        and t.array.device == like.device
         and t._base is None
         and not t._requires_grad
         for t in tensors
@@ -50,7 +51,8 @@ def get_total_norm(
         return tensor(0.0)
     if norm_type == 2.0 and _plain(tensors):
         arrays = [t.array for t in tensors]
-        total = wrap(clip.total_norm[array_module(arrays[0])](arrays))
+        with native_device(arrays[0]):
+            total = wrap(clip.total_norm[array_module(arrays[0])](arrays))
     else:
         norms = [vector_norm(t, norm_type).to(tensors[0].device) for t in tensors]
         total = vector_norm(stack(norms), norm_type)
@@ -76,7 +78,9 @@ def clip_grads_with_norm_(
         return
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     if _plain(grads):
-        clip.scale_all[array_module(grads[0].array)]([grad.array for grad in grads], factor.item())
+        arrays = [grad.array for grad in grads]
+        with native_device(arrays[0]):
+            clip.scale_all[array_module(arrays[0])](arrays, factor.item())
         for grad in grads:
             grad.bump()
     else:

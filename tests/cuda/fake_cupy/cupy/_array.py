@@ -12,7 +12,6 @@ import pathlib
 
 import numpy
 
-
 from ._memory import MemoryPointer, allocate, current
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "recorded.json").read_text())
@@ -335,6 +334,10 @@ def _odd(dtype):
     return True if dtype.kind == "b" else numpy.iinfo(dtype).max
 
 
+def _is_mask(part):
+    return isinstance(part, numpy.ndarray) and part.dtype.kind == "b"
+
+
 def _index(array, index, parents):
     """An index as NumPy takes it; the entries of index arrays wrapped into their range."""
     parts = index if type(index) is tuple else (index,)
@@ -362,7 +365,7 @@ def _index(array, index, parents):
             part = operator.index(part)
         cleaned.append(part)
         if part is not None and part is not Ellipsis:
-            used += part.ndim if getattr(part, "dtype", None) == bool else 1
+            used += part.ndim if _is_mask(part) else 1
     if not any(part is Ellipsis for part in cleaned):
         cleaned.append(Ellipsis)  # a single number stays an array, a view
     dim = 0
@@ -370,7 +373,7 @@ def _index(array, index, parents):
         if part is Ellipsis:
             dim += array.ndim - used
         elif part is not None:
-            mask = getattr(part, "dtype", None) == bool
+            mask = _is_mask(part)
             if isinstance(part, numpy.ndarray) and not mask and dim < array.ndim:
                 size = array.shape[dim]
                 cleaned[i] = part % size if size else part

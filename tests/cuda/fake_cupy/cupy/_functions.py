@@ -78,8 +78,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
             copy = False
         if not copy and dtype in (None, obj.dtype):
             return obj
-        made = wrap(numpy.array(obj._host, dtype, copy=copy, order=order, ndmin=ndmin), ())
-        return made
+        return wrap(numpy.array(obj._host, dtype, copy=copy, order=order, ndmin=ndmin), ())
     if hasattr(obj, "array") or type(obj).__name__ == "Tensor":
         raise TypeError(f"Unsupported type {type(obj)}")
     if isinstance(obj, (list, tuple)):

@@ -163,7 +163,7 @@ def _binary(name, symbol):
 
 
 def _known(other):
-    if isinstance(other, numpy.ndarray) or isinstance(other, (list, tuple)):
+    if isinstance(other, (numpy.ndarray, list, tuple)):
         raise TypeError(f"Unsupported type {type(other)}")
     return type(other) is ndarray or isinstance(other, SCALARS)
 

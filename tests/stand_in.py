@@ -1,0 +1,52 @@
+"""A GPU for tests: the real one where CuPy finds one, else the strict stand-in for CuPy.
+
+`from stand_in import cuda` gives a test module the fixture; the stand-in is gone again after it.
+"""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigrad import backend
+
+FOLDER = Path(__file__).parent / "cuda" / "fake_cupy"
+OURS = ("cupy", "cupyx")
+_modules: dict = {}  # the stand-in's, between two uses: its classes must stay the same
+
+
+def _loaded():
+    return {name: m for name, m in sys.modules.items() if name.partition(".")[0] in OURS}
+
+
+@contextlib.contextmanager
+def gpu():
+    """minigrad sees a GPU inside: gives the cupy module. MINIGRAD_TEST_CUPY=real insists on a real one."""
+    if os.environ.get("MINIGRAD_TEST_CUPY") == "real":
+        yield backend.require_cupy()
+        return
+    before = _loaded()
+    for name in before:
+        del sys.modules[name]
+    sys.modules.update(_modules)
+    sys.path.insert(0, str(FOLDER))
+    kept = backend._cupy, backend.gpus
+    backend._cupy, backend.gpus = None, 0
+    try:
+        yield backend.require_cupy()
+    finally:
+        backend._cupy, backend.gpus = kept
+        sys.path.remove(str(FOLDER))
+        _modules.update(_loaded())
+        for name in _modules:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cuda():
+    """A GPU for all tests of the module that imports this name."""
+    with gpu() as cupy:
+        yield cupy
