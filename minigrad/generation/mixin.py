@@ -140,8 +140,8 @@ class GenerationMixin:
         if attention_mask is not None:
             given["attention_mask"] = attention_mask
             if "position_ids" in inspect.signature(self.forward).parameters:
-                places = (attention_mask != 0).long().cumsum(1) - 1
-                given["position_ids"] = places.clamp(min=0)[:, past:]
+                real = (attention_mask != 0).long()
+                given["position_ids"] = ((real.cumsum(1) - 1) * real)[:, past:]
         return given
 
     def compute_transition_scores(
