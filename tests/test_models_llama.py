@@ -18,6 +18,7 @@ from transformers.models.llama import modeling_llama
 
 import minigrad as mg
 from minigrad import models
+from minigrad.models import llama
 from minigrad.models.rope import RotaryEmbedding
 
 SIZES = dict(
@@ -222,3 +223,110 @@ def test_bad_input():
         cache = model(mg.tensor([[1, 2, 3]])).past_key_values
         with pytest.raises(ValueError, match="a cache goes on with the texts that it began with"):
             model(mg.tensor([[1], [2]]), past_key_values=cache)
+
+
+# -- single steps, and weights of 8 bits -----------------------------------------------------------
+
+
+def stepped(model, ids, first=3):
+    """The logits (1, T, V) read token by token after the `first`; how many steps were of the kernels."""
+    parts, cache, calls = [], None, []
+    original = llama.step
+
+    def counted(*arguments):
+        calls.append(original(*arguments))
+        return calls[-1]
+
+    llama.step = counted
+    try:
+        with mg.no_grad():
+            for part in (ids[:, :first], *ids[:, first:].split(1, dim=1)):
+                output = model(part, past_key_values=cache, use_cache=True)
+                cache = output.past_key_values
+                parts.append(output.logits)
+    finally:
+        llama.step = original
+    return mg.cat(parts, 1), sum(state is not None for state in calls)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("changes", [{}, {"num_key_value_heads": 4, "head_dim": 10}])
+def test_steps_by_kernels_equal_the_layers(dtype, changes):
+    mg.manual_seed(0)
+    config = models.LlamaConfig(**SIZES | {"initializer_range": 0.3} | changes)
+    model = models.LlamaForCausalLM(config).eval().to(getattr(mg, dtype))
+    ids = mg.tensor(IDS[:1])
+    found, steps = stepped(model, ids)
+    assert steps == 6
+    with mg.no_grad():
+        expected = model(ids).logits
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    assert found.dtype == expected.dtype
+    assert mg.allclose(found, expected, rtol=0, atol=tolerance)
+    model.model.layers[0].mlp.register_forward_hook(lambda module, inputs, output: output * 0)
+    other, steps = stepped(model, ids)  # a hook is called, by the layers themselves
+    assert steps == 0 and not mg.allclose(other, expected, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("changes", [{"attention_bias": True}, {"hidden_act": "gelu"}])
+def test_steps_that_the_kernels_leave_to_the_layers(changes):
+    model = models.LlamaForCausalLM(models.LlamaConfig(**SIZES | changes)).eval()
+    ids = mg.tensor(IDS[:1])
+    found, steps = stepped(model, ids)
+    assert steps == 0
+    with mg.no_grad():
+        assert mg.allclose(found, model(ids).logits, rtol=0, atol=1e-5)
+        both = model(ids[:, :1].expand(2, 1), use_cache=True)  # two texts
+        assert both.logits.shape == (2, 1, 50)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_eight_bits(tied, tmp_path):
+    mg.manual_seed(0)
+    config = models.LlamaConfig(
+        **SIZES | {"initializer_range": 0.3, "tie_word_embeddings": tied, "mlp_bias": not tied}
+    )
+    model = models.LlamaForCausalLM(config).eval()
+    model.save_pretrained(tmp_path)
+    ids = mg.tensor(IDS)
+    with mg.no_grad():
+        exact = model(ids).logits
+        small = models.AutoModelForCausalLM.from_pretrained(tmp_path, load_in_8bit=True)
+        found = small(ids).logits
+        for module in model.modules():  # the same numbers in a model of float32
+            if type(module) in (mg.nn.Linear, mg.nn.Embedding):
+                if type(module) is mg.nn.Embedding and not tied:
+                    continue
+                if module is model.lm_head and tied:
+                    continue
+                w = module.weight
+                scales = w.abs().amax(1, keepdim=True) / 127
+                w.copy_((w / scales.clamp(min=1e-12)).round() * scales)
+        expected = model(ids).logits
+    assert mg.allclose(found, expected, rtol=0, atol=1e-4)
+    assert 0 < (found - exact).abs().max() < 0.2 * exact.abs().max()
+    inside = small.model.layers[0].mlp.up_proj
+    assert inside.weight.dtype == mg.int8 and inside.scales.shape == (36,)
+    assert repr(inside) == f"Int8Linear(in_features=24, out_features=36, bias={not tied})"
+    shared = small.lm_head.weight is getattr(small.model.embed_tokens, "weight", None)
+    assert shared == tied
+    one, steps = stepped(small, ids[:1])
+    assert steps == (6 if tied else 0) and mg.allclose(one, found[:1], rtol=0, atol=1e-4)
+    long = mg.tensor(numpy.arange(30)[None] % 50)  # products in tiles
+    with mg.no_grad():
+        assert mg.allclose(small(long).logits, model(long).logits, rtol=0, atol=1e-4)
+
+
+def test_eight_bits_are_for_reading():
+    model = models.LlamaForCausalLM(models.LlamaConfig(**SIZES, tie_word_embeddings=True))
+    assert model.quantize_int8() is model and not model.training
+    with pytest.raises(RuntimeError, match="8 bits are not written; save the model before"):
+        model.save_pretrained("nowhere")
+    with pytest.raises(ValueError, match="has no Linear layer left"):
+        model.quantize_int8()
+    with pytest.raises(RuntimeError, match="8 bits don't learn, and pass no gradient on"):
+        model(inputs_embeds=mg.zeros(1, 3, 24, requires_grad=True))
+    with pytest.raises(RuntimeError, match="expected 24 input features, got x of shape"):
+        model.lm_head(mg.zeros(1, 3, 7))
+    with pytest.raises(IndexError, match="ids from 0 to 49: the table has 50 rows"):
+        model(mg.tensor([[1, 50]]))

@@ -14,7 +14,7 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
-from ..generation import DynamicCache
+from ..generation import DynamicCache, GenerationMixin
 from ..pretrained import (
     BaseModelOutputWithPast,
     CausalLMOutputWithPast,
@@ -27,6 +27,7 @@ from ..pretrained import (
     may_return_tuple,
     next_token_loss,
 )
+from .llama_step import fits, step
 from .rope import RotaryEmbedding, check_rope, rope_parameters, rotate
 
 
@@ -237,6 +238,12 @@ class LlamaModel(LlamaPreTrainedModel):
             position_ids = torch.arange(past, past + length, device=x.device)[None]
         turns = self.rotary_emb(position_ids, x)
         want_states, want_weights = self.asked_for(output_hidden_states, output_attentions)
+        if not (want_states or want_weights) and fits(self, x, mask, past_key_values):
+            stepped = step(self, x, turns, past_key_values)
+            if stepped is not None:
+                return BaseModelOutputWithPast(
+                    last_hidden_state=self.norm(stepped), past_key_values=past_key_values
+                )
         states, attentions = [], []
         for layer in self.layers:
             states.append(x)
@@ -251,7 +258,7 @@ class LlamaModel(LlamaPreTrainedModel):
         )
 
 
-class LlamaForCausalLM(LlamaPreTrainedModel):
+class LlamaForCausalLM(GenerationMixin, LlamaPreTrainedModel):
     """Which token comes next: logits (B, T, V).
 
     labels (B, T), -100 where none is asked for: those of input_ids; token t is held against label

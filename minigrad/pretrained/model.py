@@ -8,6 +8,7 @@ from ..engine import is_grad_enabled, no_grad
 from ..nn import Embedding, Linear, Module, Parameter, init
 from .config import PretrainedConfig
 from .gguf_files import gguf_path, read_gguf_weights
+from .int8 import is_int8, quantize_int8
 from .matching import match
 from .weights import read_weights, write_weights
 
@@ -185,7 +186,13 @@ class PreTrainedModel(Module):
         """Write config.json and the weights into a folder; tied weights are written once.
 
         Weights of more than max_shard_size, "5GB" or a number of bytes, become several files.
+        Raises RuntimeError for a model of 8 bits, which no from_pretrained would read.
         """
+        if is_int8(self):
+            raise RuntimeError(
+                f"{type(self).__name__}: weights of 8 bits are not written; save the model before "
+                "quantize_int8()"
+            )
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tied = self.ties()
@@ -198,13 +205,14 @@ class PreTrainedModel(Module):
     def from_pretrained(
         cls, folder, config: PretrainedConfig | None = None, *, dtype=None, torch_dtype=None,
         ignore_mismatched_sizes: bool = False, output_loading_info: bool = False,
-        gguf_file: str | None = None, **changes,
+        gguf_file: str | None = None, load_in_8bit: bool = False, **changes,
     ):  # fmt: skip
         """The model of a local folder, in evaluation mode.
 
         A head that the folder lacks keeps its new weights, with a warning; the folder may be of the
         model alone, or of a model with another head. dtype (or torch_dtype): of the parameters,
         float32 without one. gguf_file: the folder's GGUF file to read instead (gguf_files.py).
+        load_in_8bit: as quantize_int8 afterwards.
         changes: of the configuration, num_labels=3 say.
         Raises RuntimeError naming weights of another shape (unless ignore_mismatched_sizes, which
         leaves those as drawn), and weights of the model itself that are missing.
@@ -235,7 +243,16 @@ class PreTrainedModel(Module):
         if kind is not None and kind != "auto":
             model.to(getattr(dtypes, kind) if isinstance(kind, str) else kind)
         model.eval()
+        if load_in_8bit:
+            model.quantize_int8()
         return (model, info) if output_loading_info else model
+
+    def quantize_int8(self) -> "PreTrainedModel":
+        """Turn the matrices into 8 bits, in place: smaller, faster to generate, not to be trained.
+
+        See int8.py for what that is.
+        """
+        return quantize_int8(self)
 
     def _draw(self, names: set[str]) -> None:
         """Draw the weights of all modules that have one of these."""
