@@ -239,12 +239,12 @@ def test_own_processors_and_criteria(pair):
     allowed = {"prefix_allowed_tokens_fn": lambda text, ids: [4 + text, 20, 2]}
     for beams in (1, 2):
         check_generate(*pair, IDS, MASK, max_new_tokens=6, num_beams=beams, **allowed)
-    tall = mg.generation.TemperatureLogitsWarper(3.0)  # in the place of the one that 0.5 asks for
-    options = dict(do_sample=True, max_new_tokens=8)
-    mg.manual_seed(1)
-    found = ours.generate(mg.tensor(IDS), temperature=0.5, logits_processor=[tall], **options)
-    mg.manual_seed(1)
-    assert mg.equal(found, ours.generate(mg.tensor(IDS), temperature=3.0, **options))
+    # an own one takes the place of that which repetition_penalty asks for
+    own = mg.generation.RepetitionPenaltyLogitsProcessor(3.0)
+    ids = mg.tensor(IDS[:1])
+    found = ours.generate(ids, repetition_penalty=0.5, logits_processor=[own], max_new_tokens=8)
+    assert mg.equal(found, ours.generate(ids, repetition_penalty=3.0, max_new_tokens=8))
+    assert not mg.equal(found, ours.generate(ids, repetition_penalty=0.5, max_new_tokens=8))
 
 
 # -- settings, folders, what bad calls are told ----------------------------------------------------

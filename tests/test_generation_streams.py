@@ -99,15 +99,15 @@ def test_stops_as_transformers_does(bpe, tmp_path):
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=bpe.backend_tokenizer)
     ids = numpy.array([encode(bpe, "the cat")[:2], encode(bpe, "stop it")[:2]])
     stopped = 0
-    for seed in range(3):
-        for string in ("e", "t", "op"):
-            options = dict(max_new_tokens=12, do_sample=True, stop_strings=[string])
+    for seed in range(2):
+        for string in ("e", "t"):
+            options = dict(max_new_tokens=25, do_sample=True, top_k=0, stop_strings=[string])
             torch.manual_seed(seed), mg.manual_seed(seed)
             expected = model.generate(torch.tensor(ids), tokenizer=theirs, **options).numpy()
             found = ours.generate(mg.tensor(ids), tokenizer=bpe, **options).numpy()
             numpy.testing.assert_array_equal(found, expected)
-            stopped += found.shape[1] < 14 or (found[:, -1] == 1).any()
-    assert stopped > 3
+            stopped += int((found[:, 2:] == 1).any(1).sum())
+    assert stopped >= 2
     with pytest.raises(ValueError, match="stop_strings must be texts that are not empty"):
         StopStringCriteria(bpe, [""])
 
