@@ -6,6 +6,7 @@ from ...pretrained.collators import (
     DataCollatorForWholeWordMask,
     DataCollatorWithPadding,
 )
+from ...pretrained.seq2seq_collator import DataCollatorForSeq2Seq
 from .arguments import TrainingArguments
 from .callbacks import (
     CallbackHandler,
@@ -35,5 +36,6 @@ from .schedules import (
     get_scheduler,
     get_wsd_schedule,
 )
+from .seq2seq import Seq2SeqTrainer, Seq2SeqTrainingArguments
 from .state import TrainerControl, TrainerState
 from .trainer import Trainer

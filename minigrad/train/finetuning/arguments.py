@@ -24,7 +24,7 @@ NO_MIXED = (
 )
 
 
-def _refuses_unknown(cls):
+def refuses_unknown(cls):
     """A constructor that says which argument it does not know, and which one may be meant."""
     make = cls.__init__
 
@@ -43,7 +43,7 @@ def _refuses_unknown(cls):
     return cls
 
 
-@_refuses_unknown
+@refuses_unknown
 @dataclass
 class TrainingArguments:
     """Everything about a run but the model and the data; ValueError for what cannot be.
