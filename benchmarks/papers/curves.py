@@ -37,7 +37,7 @@ def draw(folder, experiments: dict, path=None) -> Path:
 
     folder = Path(folder)
     found = {
-        f"{entry.data} ({name})": load(folder / "curves" / f"{name}.json")["0"]
+        f"{entry.data}\n{name}": load(folder / "curves" / f"{name}.json")["0"]
         for name, entry in experiments.items()
         if (folder / "curves" / f"{name}.json").is_file()
     }
