@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import finetune, language, pipeline, translate, vectors
+from . import finetune, generate, language, pipeline, translate, vectors
 from ..extra import need
 
 
@@ -208,7 +208,7 @@ def _app():
             written += ", growth.json, growth.png"
         print(f"\nwritten to {out}/: {written}")
 
-    for module in (finetune, language, pipeline, translate, vectors):
+    for module in (finetune, generate, language, pipeline, translate, vectors):
         module.add(app, console)
     return app
 

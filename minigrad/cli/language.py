@@ -1,4 +1,4 @@
-"""The commands `minigrad lm` and `minigrad generate`: a small GPT trained on a text; text written."""
+"""The command `minigrad lm`: a small GPT trained on a text; generate.py lets it write."""
 
 from pathlib import Path
 
@@ -48,26 +48,3 @@ def add(app, console) -> None:
             f"\nvalidation loss, whole text: [bold]{result.valid_loss:.4f}[/] nats; all is in {out}/"
         )
         console.print(f'Try: minigrad generate {out} --prompt "The " --temperature 0.8')
-
-    @app.command()
-    def generate(
-        folder: Path = typer.Argument(
-            ..., help="a language model's folder (minigrad lm; examples/train_*lm.py)"
-        ),
-        prompt: str = typer.Option("", help="how the text begins"),
-        length: int = typer.Option(200, min=1, help="so many words or characters"),
-        temperature: float = typer.Option(1.0, help="below 1: likelier choices; above: bolder"),
-        top_k: int = typer.Option(None, help="choose among the k likeliest"),
-        top_p: float = typer.Option(None, help="choose among the fewest that make up this share"),
-        greedy: bool = typer.Option(False, help="always the likeliest"),
-        seed: int = typer.Option(0, help="the same seed gives the same text"),
-    ):
-        """Let a language model go on with a text."""
-        from ..train.gpt import load_language_model
-
-        model = load_language_model(folder)
-        text = model.generate(
-            prompt, length, seed, temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy
-        )
-        between = " " if prompt and model.level == "word" else ""
-        console.print(f"{prompt}{between}{text}", markup=False, highlight=False, soft_wrap=True)
