@@ -7,7 +7,15 @@ from stand_in import cuda  # noqa: F401
 import minigrad
 from minigrad import checks
 from minigrad.backend import host
+from minigrad.kernels import kernel
 from minigrad.op import REGISTRY, Op, wrap
+
+
+@pytest.fixture(autouse=True)
+def references(monkeypatch):
+    """The CPU's kernels have their own tests."""
+    monkeypatch.setattr(kernel, "REFERENCE_ONLY", True)
+
 
 NAMES = sorted(name for name in REGISTRY if name != "move")  # which is about devices itself
 

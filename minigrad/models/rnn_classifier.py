@@ -83,7 +83,9 @@ class RNNClassifier(nn.Module):
         if self.pooling == "last":
             return self.fc(self.dropout(self.last_state(state)))
         out, _ = nn.utils.rnn.pad_packed_sequence(out, batch_first=True)  # (B, T, S)
-        mask = torch.arange(out.shape[1]) < lengths.unsqueeze(1)  # (B, T), True for words
+        mask = torch.arange(out.shape[1], device=ids.device) < lengths.unsqueeze(
+            1
+        )  # (B, T), True for words
         return self.fc(self.dropout(self.pool(out, mask.unsqueeze(2), lengths)))
 
     def last_state(self, state):
