@@ -314,7 +314,10 @@ def multinomial(
     if not replacement or num_samples == 1:
         # the smallest of exponential variables with rates w is index i with probability w_i / sum w
         race = rows / stream.exponential(rows.size).reshape(rows.shape).astype(rows.dtype)
-        chosen = numpy.argsort(-race, -1, kind="stable")[:, :num_samples]
+        if num_samples == 1:
+            chosen = race.argmax(-1)
+        else:
+            chosen = numpy.argsort(-race, -1, kind="stable")[:, :num_samples]
     else:
         chosen = numpy.empty((len(rows), num_samples), numpy.int64)
         for row, out_row in zip(rows, chosen, strict=True):
