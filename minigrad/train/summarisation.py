@@ -2,7 +2,7 @@
 
     tokenizer = mail_tokenizer(data.train)
     model = new_bart(tokenizer)
-    restore_mails(model, tokenizer, data.train, steps=2000)   # Lewis et al. 2020, section 2.2
+    restore_mails(model, tokenizer, data.train, args)         # Lewis et al. 2020, section 2.2
     trainer = subject_trainer(model, tokenizer, data.train, data.valid, args)
     trainer.train()
     rouge(summarise(model, tokenizer, texts), subjects)       # against rouge(leads(texts, 12), ...)
@@ -11,6 +11,7 @@ Everything is in small letters, as ROUGE counts it: a word is then the same wher
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import minigrad as torch
 
@@ -74,16 +75,10 @@ def restore_mails(
         for _, ids in stretches(row.text.lower().split("\n"), tokenizer, room)
         if sum(map(len, ids)) >= room // 4
     ]
-    trainer = Trainer(
-        model, _with_columns(args), DataCollatorForDenoising(tokenizer, seed=args.seed), texts
-    )
+    args = replace(args, remove_unused_columns=False)  # sentences are no input of the model
+    trainer = Trainer(model, args, DataCollatorForDenoising(tokenizer, seed=args.seed), texts)
     trainer.train()
     return trainer
-
-
-def _with_columns(args: TrainingArguments) -> TrainingArguments:
-    args.remove_unused_columns = False  # sentences are no input of the model
-    return args
 
 
 def subject_trainer(model, tokenizer, train, valid, args: TrainingArguments) -> Trainer:
