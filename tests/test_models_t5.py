@@ -67,6 +67,21 @@ def test_equals_transformers(name, more, kind, tmp_path):
         check_attentions(model, INPUTS)
 
 
+def test_class_of_a_text_equals_transformers(tmp_path):
+    ids = IDS.copy()
+    for row, length in zip(ids, MASK.sum(1), strict=True):
+        row[length - 1], row[length:] = 1, 0
+    inputs = {"input_ids": ids, "attention_mask": MASK}
+    name, labels = "T5ForSequenceClassification", {"labels": numpy.array([2, 0, 1])}
+    model = check_model(name, config(num_labels=3), inputs | labels, tmp_path, mask=MASK)
+    check_dropouts(name, config(num_labels=3), inputs, ["dropout_rate", "classifier_dropout"])
+    ids[1] = 7
+    with pytest.raises(ValueError, match=r"every text needs its end token \(eos_token_id 1\)"):
+        model(**to_ours(inputs))
+    with pytest.raises(ValueError, match=r"T5ForSequenceClassification: pass input_ids \(B, T\)"):
+        model(inputs_embeds=mg.ones(1, 2, 16))
+
+
 def test_defaults():
     ours, known = models.T5Config(), transformers.T5Config()
     known.decoder_start_token_id = 0  # as every published config.json says; the class has none
@@ -91,7 +106,8 @@ def test_starts_as_transformers(kind):
     sizes = dict(vocab_size=300, d_model=64, d_kv=32, d_ff=150, initializer_factor=0.7)
     buckets = dict(relative_attention_num_buckets=32, relative_attention_max_distance=20)
     cfg = config(kind, **sizes, **buckets, num_labels=40)
-    for name in ("T5ForConditionalGeneration", "T5ForTokenClassification"):
+    for name in ("ForConditionalGeneration", "ForTokenClassification", "ForSequenceClassification"):
+        name = f"T5{name}"
         mg.manual_seed(0)
         torch.manual_seed(0)
         kind_of_model = getattr(models, name)

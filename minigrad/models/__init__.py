@@ -91,6 +91,7 @@ from .t5 import (
     T5Config,
     T5EncoderModel,
     T5ForConditionalGeneration,
+    T5ForSequenceClassification,
     T5ForTokenClassification,
     T5Model,
 )
@@ -199,6 +200,7 @@ __all__ = [
     "T5Config",
     "T5EncoderModel",
     "T5ForConditionalGeneration",
+    "T5ForSequenceClassification",
     "T5ForTokenClassification",
     "T5Model",
     "TextCNN",

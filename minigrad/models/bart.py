@@ -68,6 +68,22 @@ class BartClassificationHead(nn.Module):
         return self.out_proj(self.dropout(torch.tanh(self.dense(self.dropout(x)))))
 
 
+def last_ends(model, input_ids):
+    """The place of every text's last end token, (B); ValueError for a text without one."""
+    if input_ids is None:
+        raise ValueError(
+            f"{type(model).__name__}: pass input_ids (B, T): they tell where a text ends"
+        )
+    ends = input_ids == model.config.eos_token_id
+    if not bool(ends.any(1).all()):
+        raise ValueError(
+            f"{type(model).__name__}: every text needs its end token "
+            f"(eos_token_id {model.config.eos_token_id}): its class is read there"
+        )
+    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+    return torch.where(ends, places, -1).max(dim=1).values
+
+
 class BartForSequenceClassification(BartPreTrainedModel, OnBothSides):
     """A text's class, from the decoder's state at the text's last end token: logits (B, C)."""
 
@@ -77,24 +93,9 @@ class BartForSequenceClassification(BartPreTrainedModel, OnBothSides):
         """Make the classifier."""
         self.classification_head = BartClassificationHead(config)
 
-    def last_ends(self, input_ids):
-        """The place of every text's last end token, (B); ValueError for a text without one."""
-        if input_ids is None:
-            raise ValueError(
-                f"{type(self).__name__}: pass input_ids (B, T): they tell where a text ends"
-            )
-        ends = input_ids == self.config.eos_token_id
-        if not bool(ends.any(1).all()):
-            raise ValueError(
-                f"{type(self).__name__}: every text needs its end token "
-                f"(eos_token_id {self.config.eos_token_id}): its class is read there"
-            )
-        places = torch.arange(input_ids.shape[1], device=input_ids.device)
-        return torch.where(ends, places, -1).max(dim=1).values
-
     @may_return_tuple
     def forward(self, input_ids=None, *inputs, labels=None, use_cache=None, **options):
-        last = self.last_ends(input_ids)
+        last = last_ends(self, input_ids)
         use_cache = use_cache if labels is None else False
         output = self.model(input_ids, *inputs, use_cache=use_cache, return_dict=True, **options)
         rows = torch.arange(len(last), device=last.device)

@@ -4,9 +4,10 @@ Raffel, Shazeer, Roberts, Lee, Narang, Matena, Zhou, Li and Liu 2020, "Exploring
 Transfer Learning with a Unified Text-to-Text Transformer" (JMLR). Parameters have the names of
 Hugging Face's files.
 
-B texts, S source tokens, T target tokens, H = d_model, V vocabulary.
+B texts, S source tokens, T target tokens, H = d_model, V vocabulary, C classes.
 """
 
+import minigrad as torch
 from minigrad import nn
 
 from ..generation import GenerationMixin
@@ -15,16 +16,21 @@ from ..pretrained import (
     ForTokenClassification,
     Seq2SeqLMOutput,
     Seq2SeqModelOutput,
+    Seq2SeqSequenceClassifierOutput,
+    classification_loss,
     may_return_tuple,
     shift_tokens_right,
     token_loss,
 )
+from .bart import BartClassificationHead, last_ends
+from .t5_layers import drawn
 from .t5_stack import T5Config, T5PreTrainedModel, T5Stack, stack
 
 __all__ = [
     "T5Config",
     "T5EncoderModel",
     "T5ForConditionalGeneration",
+    "T5ForSequenceClassification",
     "T5ForTokenClassification",
     "T5Model",
 ]
@@ -210,6 +216,50 @@ class T5ForConditionalGeneration(GenerationMixin, BothSides):
             states = states * self.config.d_model**-0.5
         logits = self.lm_head(states)
         return Seq2SeqLMOutput(loss=token_loss(logits, labels), logits=logits, **rest)
+
+
+class T5ForSequenceClassification(T5PreTrainedModel):
+    """A text's class, from the decoder's state at the text's last end token: logits (B, C).
+
+    Inputs are those of T5Model; without decoder_input_ids the decoder reads the source, one place to
+    the right. labels (B) or (B, C).
+    """
+
+    tied_weights = {f"transformer.{k}": f"transformer.{v}" for k, v in T5Model.tied_weights.items()}
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.transformer = T5Model(config)
+        self.classification_head = BartClassificationHead(config)
+        for layer in (self.classification_head.dense, self.classification_head.out_proj):
+            drawn(layer, config.d_model**-0.5)
+        self.post_init()
+
+    @may_return_tuple
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        decoder_input_ids=None,
+        *inputs,
+        labels=None,
+        use_cache=None,
+        **options,
+    ):
+        last = last_ends(self, input_ids)
+        if decoder_input_ids is None and options.get("decoder_inputs_embeds") is None:
+            pad, start = self.config.pad_token_id, self.config.decoder_start_token_id
+            decoder_input_ids = shift_tokens_right(input_ids, pad, start)
+        output = self.transformer(
+            input_ids, attention_mask, decoder_input_ids, *inputs,
+            use_cache=use_cache if labels is None else False, return_dict=True, **options,
+        )  # fmt: skip
+        rows = torch.arange(len(last), device=last.device)
+        logits = self.classification_head(output.last_hidden_state[rows, last])
+        rest = {name: value for name, value in output.items() if name != "last_hidden_state"}
+        return Seq2SeqSequenceClassifierOutput(
+            loss=classification_loss(self.config, logits, labels), logits=logits, **rest
+        )
 
 
 class T5ForTokenClassification(ForTokenClassification, T5PreTrainedModel):
