@@ -124,17 +124,16 @@ class _Writer(pickle._Pickler):
         if isinstance(array, numpy.ndarray):
             return array
         root = array if array.base is None else array.base
-        if root.dtype != array.dtype or not (root.flags.c_contiguous or root.flags.f_contiguous):
+        dense = root.flags.c_contiguous or root.flags.f_contiguous
+        if root.dtype != array.dtype or not dense or not array.size:
             return array.get()
         self.keep.append(root)
         copied = self.hosts.get(root.data.ptr)
         if copied is None or copied.size < root.size:
             order = "C" if root.flags.c_contiguous else "F"
             copied = self.hosts[root.data.ptr] = root.get(order=order).reshape(-1, order=order)
-        begin = (array.data.ptr - root.data.ptr) // array.itemsize
-        return numpy.lib.stride_tricks.as_strided(
-            copied[begin:] if array.size else copied[:0], array.shape, array.strides
-        )
+        begin = array.data.ptr - root.data.ptr
+        return numpy.ndarray(array.shape, array.dtype, copied, begin, array.strides)
 
     def _memory(self, array, where):
         """The memory an array lies in, where it begins there, and the array."""

@@ -5,12 +5,12 @@ The CPU's kernels are left to their own tests: their references stand in for the
 
 import numpy
 import pytest
+from minigrad.kernels import kernel
 from stand_in import cuda  # noqa: F401
 
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import models
-from minigrad.kernels import kernel
 
 DRAW = numpy.random.default_rng(0)
 LENGTHS = numpy.array([6, 3, 1])

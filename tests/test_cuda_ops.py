@@ -2,12 +2,12 @@
 
 import numpy
 import pytest
+from minigrad.kernels import kernel
 from stand_in import cuda  # noqa: F401
 
 import minigrad
 from minigrad import checks
 from minigrad.backend import host
-from minigrad.kernels import kernel
 from minigrad.op import REGISTRY, Op, wrap
 
 

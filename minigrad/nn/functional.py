@@ -603,7 +603,7 @@ def _additive(mask, name, like):
         raise AssertionError(
             f"only bool and floating types of {name} are supported, not {mask.dtype}"
         )
-    blocked = zeros(mask.shape, dtype=like.dtype)
+    blocked = zeros(mask.shape, dtype=like.dtype, device=mask.device)
     blocked.array[mask.array] = -math.inf
     return blocked
 
