@@ -12,6 +12,7 @@ import math
 import numpy
 
 from ..backend import array_module, error_function
+from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
 from .vector_math import erf, exp, sigmoid, tanh
@@ -42,6 +43,20 @@ def _elementwise(name, reference, loop, least=1):
             return reference(*arrays)
         flat, out = _flat(arrays)
         share(loop, x.size, *flat, out.ravel("K"), grain=GRAIN)
+        return out
+
+    @kernel.implement("cupy")
+    def one_pass_on_the_gpu(*arrays):
+        x = arrays[-1]
+        if not x.size or not cuda_source.known(*arrays) or any(a.shape != x.shape for a in arrays):
+            return reference(*arrays)
+        xp = array_module(x)
+        out = xp.empty(x.shape, x.dtype)
+        arrays = [xp.ascontiguousarray(a) for a in arrays]
+        cuda_source.launch(
+            "activations.cu", name, x.dtype, cuda_source.blocks(x.size), cuda_source.THREADS,
+            *arrays, out, x.size,
+        )  # fmt: skip
         return out
 
     return kernel

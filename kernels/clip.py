@@ -3,6 +3,7 @@
 import numpy
 
 from ..backend import array_module
+from . import cuda_parts, cuda_source
 from .kernel import Kernel, compiled
 from .parts import PART, array_at, elementwise, grain, run, table
 from .threads import share
@@ -68,3 +69,32 @@ def _scale(x, a, b, c, d, factor):
 def scale_all_numba(arrays, factor):
     """All arrays in one launch."""
     scale_all.reference([x for (x,) in run(_scale, [(x,) for x in arrays], (factor,))], factor)
+
+
+# -- on the GPU: optimizers.cu ---------------------------------------------------------------------
+
+
+@total_norm.implement("cupy")
+def total_norm_cuda(arrays):
+    """The squares of parts of fixed size in one launch, then their sum."""
+    made, left, kept = cuda_parts.tables([(x,) for x in arrays])
+    xp = array_module(arrays[0])
+    if left or not made:
+        return total_norm.reference(arrays)
+    sums = []
+    for dtype, lines, parts in made:
+        squares = xp.empty(parts, "float64")
+        cuda_source.launch(
+            "optimizers.cu", "squares", dtype, parts, cuda_source.THREADS, lines, squares
+        )
+        sums.append(squares.sum())
+    del kept  # until here the table knew them by their addresses
+    return xp.sqrt(sum(sums[1:], sums[0])).astype(arrays[0].dtype)
+
+
+@scale_all.implement("cupy")
+def scale_all_cuda(arrays, factor):
+    """All arrays in one launch."""
+    rows = [(x,) for x in arrays]
+    left = cuda_parts.run("optimizers.cu", "scale_all", rows, (factor,))
+    scale_all.reference([x for (x,) in left], factor)

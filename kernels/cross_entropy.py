@@ -13,6 +13,7 @@ time, together with their gradients, so that those of a large vocabulary never e
 import numpy
 
 from ..backend import array_module
+from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled, inlined
 from .matmul import product
 from .threads import share
@@ -218,3 +219,66 @@ def linear_cross_entropy_numba(
         if bias is not None:
             of_bias += logits.sum(0)
     return losses, of_h, of_w, of_bias
+
+
+# -- on the GPU: cross_entropy.cu ------------------------------------------------------------------
+
+
+def _gpu_options(logits, target, weight, smoothing):
+    """(target, weight, the sum of all s w_c / C) as the kernels take them, None for what is absent."""
+    xp, wide = array_module(logits), cuda_source.wider(logits.dtype)
+    sum_each = None
+    if smoothing:
+        each = xp.ones(1, wide) if weight is None else weight.astype(wide) * (1 / logits.shape[1])
+        sum_each = (each.sum() * smoothing).reshape(1).astype(wide)
+    if weight is not None:
+        weight = xp.ascontiguousarray(weight)
+    return xp.ascontiguousarray(target, "int64"), weight, sum_each
+
+
+def _fits_gpu(logits, *others):
+    return logits.size and cuda_source.known(logits, *(x for x in others if x is not None))
+
+
+@cross_entropy.implement("cupy")
+def cross_entropy_cuda(logits, target, weight, smoothing, ignore_index):
+    """A block a row, which it reads once."""
+    if not _fits_gpu(logits, weight):
+        return cross_entropy.reference(logits, target, weight, smoothing, ignore_index)
+    xp = array_module(logits)
+    rows, classes = logits.shape
+    losses, total = xp.empty(rows, logits.dtype), xp.empty(rows, logits.dtype)
+    cuda_source.launch(
+        "cross_entropy.cu", "cross_entropy", logits.dtype, cuda_source.blocks(rows, 1),
+        cuda_source.row_threads(classes), xp.ascontiguousarray(logits),
+        *_gpu_options(logits, target, weight, smoothing), losses, total, rows, classes,
+        float(smoothing), int(ignore_index),
+    )  # fmt: skip
+    return losses, total
+
+
+@cross_entropy_backward.implement("cupy")
+def cross_entropy_backward_cuda(
+    scale, logits, total, target, weight, smoothing, ignore_index, out=None
+):
+    """The probabilities again, from the logits and the sums."""
+    if not _fits_gpu(logits, scale, total, weight, out):
+        return cross_entropy_backward.reference(
+            scale, logits, total, target, weight, smoothing, ignore_index, out
+        )
+    xp = array_module(logits)
+    rows, classes = logits.shape
+    room = (
+        out if out is not None and out.flags.c_contiguous else xp.empty(logits.shape, logits.dtype)
+    )
+    arrays = (xp.ascontiguousarray(x) for x in (scale, logits, total))
+    cuda_source.launch(
+        "cross_entropy.cu", "cross_entropy_backward", logits.dtype, cuda_source.blocks(rows, 1),
+        cuda_source.row_threads(classes), *arrays,
+        *_gpu_options(logits, target, weight, smoothing), room, rows, classes, float(smoothing),
+        int(ignore_index),
+    )  # fmt: skip
+    if out is None or room is out:
+        return room
+    out[...] = room
+    return out

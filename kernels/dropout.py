@@ -7,6 +7,7 @@ of g, and no mask is stored.
 import numpy
 
 from ..backend import array_module
+from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .random_bits import keep_mask, keeps, threshold
 from .threads import share
@@ -42,4 +43,20 @@ def dropout_numba(x, p, seed):
     share(
         _dropout, x.size, x.reshape(-1), scale, seed, threshold(p), out.reshape(-1), grain=1 << 13
     )
+    return out
+
+
+@dropout.implement("cupy")
+def dropout_cuda(x, p, seed):
+    """One pass: dropout.cu."""
+    if not cuda_source.known(x) or not x.size:
+        return dropout.reference(x, p, seed)
+    xp = array_module(x)
+    x = xp.ascontiguousarray(x)
+    out = xp.empty(x.shape, x.dtype)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    cuda_source.launch(
+        "dropout.cu", "dropout", x.dtype, cuda_source.blocks(x.size), cuda_source.THREADS,
+        x, out, x.size, scale, int(seed), threshold(p),
+    )  # fmt: skip
     return out

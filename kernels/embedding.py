@@ -8,6 +8,7 @@ zeros. Each sum is taken in the order of the positions, so it is the same for an
 import numpy
 
 from ..backend import array_module
+from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
 
@@ -31,8 +32,14 @@ def sum_equal_rows(rows, ids, size):
     return found, sums
 
 
+def gather_rows(table, ids):
+    """table[ids] for ids of any shape, all from 0 to below the number of rows."""
+    return array_module(table).take(table, ids, 0)
+
+
 scatter_add_rows = Kernel(scatter_add_rows)
 sum_equal_rows = Kernel(sum_equal_rows)
+gather_rows = Kernel(gather_rows)
 
 
 @compiled
@@ -133,11 +140,94 @@ def sum_equal_rows_numba(rows, ids, size):
     return found, _sums(flat, starts, order, len(found)).reshape(-1, *rows.shape[1:])
 
 
-@scatter_add_rows.implement("cupy")
-def scatter_add_rows_cupy(rows, ids, size):
-    """The same by CuPy's atomic scatter."""
-    import cupy
+# -- on the GPU: embedding.cu ----------------------------------------------------------------------
 
-    out = cupy.zeros((size, *rows.shape[1:]), rows.dtype)
-    cupy.add.at(out, ids, rows)
+PIECE = 32  # rows that one sum takes; longer segments are summed in several steps
+deterministic = True  # False: sums of rows by atomic additions, in whatever order they come
+
+
+def _flat_on_gpu(rows, ids):
+    """(rows (n, width), ids as int64, both contiguous, the array module)."""
+    xp = array_module(rows)
+    flat = xp.ascontiguousarray(rows.reshape(len(rows), rows.size // len(rows)))
+    return flat, xp.ascontiguousarray(ids.reshape(-1), "int64"), xp
+
+
+@gather_rows.implement("cupy")
+def gather_rows_cuda(table, ids):
+    """Rows copied 16 bytes a thread."""
+    if not cuda_source.known(table) or not ids.size or not table.size:
+        return gather_rows.reference(table, ids)
+    flat, places, xp = _flat_on_gpu(table, ids)
+    out = xp.empty((*ids.shape, *table.shape[1:]), table.dtype)
+    cuda_source.launch(
+        "embedding.cu", "gather_rows", table.dtype, cuda_source.blocks(out.size),
+        cuda_source.THREADS, flat, places, out, places.size, flat.shape[1],
+    )  # fmt: skip
     return out
+
+
+@scatter_add_rows.implement("cupy")
+def scatter_add_rows_cuda(rows, ids, size):
+    """Ids sorted and their segments summed; or atomic additions, where those are allowed."""
+    if not cuda_source.known(rows) or not rows.size:
+        return scatter_add_rows.reference(rows, ids, size)
+    flat, ids, xp = _flat_on_gpu(rows, ids)
+    out = xp.zeros((size, flat.shape[1]), rows.dtype)
+    if deterministic:
+        found, *segments = _segments(ids, xp)
+        _sum_segments(flat, *segments, found, out)
+    else:
+        cuda_source.launch(
+            "embedding.cu", "scatter_add_atomic", rows.dtype, cuda_source.blocks(flat.size),
+            cuda_source.THREADS, flat, ids, out, *flat.shape,
+        )  # fmt: skip
+    return out.reshape(size, *rows.shape[1:])
+
+
+@sum_equal_rows.implement("cupy")
+def sum_equal_rows_cuda(rows, ids, size):
+    """Ids sorted, their segments summed."""
+    if not cuda_source.known(rows) or not rows.size:
+        return sum_equal_rows.reference(rows, ids, size)
+    flat, ids, xp = _flat_on_gpu(rows, ids)
+    found, *segments = _segments(ids, xp)
+    out = xp.empty((len(found), flat.shape[1]), rows.dtype)
+    _sum_segments(flat, *segments, None, out)
+    return found, out.reshape(len(found), *rows.shape[1:])
+
+
+def _segments(ids, xp):
+    """(the ids once each, ascending; an order that brings equal ids together; where each begins and
+    ends in it). Sorting id and place as one number keeps the order of equal ids."""
+    keys = xp.sort(ids * ids.size + xp.arange(ids.size))
+    inorder, order = keys // ids.size, keys % ids.size
+    begins = xp.concatenate([xp.ones(1, bool), inorder[1:] != inorder[:-1]])
+    starts = xp.flatnonzero(begins)
+    ends = xp.concatenate([starts[1:], xp.full(1, ids.size, starts.dtype)])
+    return inorder[starts], order, starts, ends
+
+
+def _sum_segments(rows, order, starts, ends, into, out):
+    """out[into[s]] = sum of rows[order[starts[s] : ends[s]]], by pieces of pieces."""
+    xp, dtype, width = array_module(rows), rows.dtype, rows.shape[1]
+    columns = -(-width // 32)
+    kernel, given = "sum_pieces", (rows, order)
+    longest = PIECE + 1  # so that the first step, which follows the order, is always taken
+    while longest > PIECE:
+        pieces = -(-(ends - starts) // PIECE)
+        last = xp.cumsum(pieces)
+        count, longest = int(last[-1]), int(pieces.max())
+        segment = xp.searchsorted(last, xp.arange(count), side="right")
+        first = starts[segment] + (xp.arange(count) - (last - pieces)[segment]) * PIECE
+        sums = xp.empty((count, width), cuda_source.wider(dtype))
+        cuda_source.launch(
+            "embedding.cu", kernel, dtype, (cuda_source.blocks(count, 8), columns), (32, 8), *given,
+            first, xp.minimum(first + PIECE, ends[segment]), sums, count, width,
+        )  # fmt: skip
+        starts, ends = last - pieces, last
+        kernel, given = "sum_sums", (sums,)
+    cuda_source.launch(
+        "embedding.cu", "sum_into_rows", dtype, (cuda_source.blocks(len(starts), 8), columns),
+        (32, 8), sums, starts, ends, into, out, len(starts), width,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from math import sqrt
 import numpy
 
 from ..backend import array_module
+from . import cuda_source
 from .kernel import FLOATS, Kernel
 from .parts import dividing
 from .threads import share
@@ -176,4 +177,59 @@ def normalise_rows_backward_numba(g, x, weight, eps, centred, summed=True):
     sums = numpy.empty((2, blocks if summed else 0, n), x.dtype)
     share(_backward, blocks, g, x, weight, dx, sums, step, eps, centred)
     dw, db = numpy.add.reduce(sums, 1) if summed else (None, None)
+    return dx, dw, db
+
+
+# -- on the GPU: norm.cu ---------------------------------------------------------------------------
+
+
+def _gpu_arrays(x, *vectors):
+    """All contiguous, None for the number 0, if kernels can do x with them; else None."""
+    given = [v if hasattr(v, "shape") else None for v in vectors]
+    if not x.size or not cuda_source.known(x, *(v for v in given if v is not None)):
+        return None
+    contiguous = array_module(x).ascontiguousarray
+    return [v if v is None else contiguous(v) for v in (x, *given)]
+
+
+@normalise_rows.implement("cupy")
+def normalise_rows_cuda(x, weight, bias, eps, centred):
+    """A block a row."""
+    arrays = _gpu_arrays(x, weight, bias)
+    if arrays is None:
+        return normalise_rows.reference(x, weight, bias, eps, centred)
+    rows, n = x.shape
+    y = array_module(x).empty(x.shape, x.dtype)
+    cuda_source.launch(
+        "norm.cu", "normalise_rows", x.dtype, cuda_source.blocks(rows, 1),
+        cuda_source.row_threads(n), *arrays, y, rows, n, float(eps), centred,
+    )  # fmt: skip
+    return y
+
+
+@normalise_rows_backward.implement("cupy")
+def normalise_rows_backward_cuda(g, x, weight, eps, centred, summed=True):
+    """A block a row for dx; then parts of columns for the sums over rows, which are added in order."""
+    arrays = _gpu_arrays(g, x, weight)
+    if arrays is None:
+        return normalise_rows_backward.reference(g, x, weight, eps, centred, summed)
+    rows, n = x.shape
+    g, x, weight = arrays
+    xp, wide = array_module(x), cuda_source.wider(x.dtype)
+    dx = xp.empty(x.shape, x.dtype)
+    stats = xp.empty((rows, 2), wide) if summed else None
+    cuda_source.launch(
+        "norm.cu", "normalise_rows_dx", x.dtype, cuda_source.blocks(rows, 1),
+        cuda_source.row_threads(n), g, x, weight, dx, stats, rows, n, float(eps), centred,
+    )  # fmt: skip
+    if not summed:
+        return dx, None, None
+    step = max(64, -(-rows // 64))
+    parts = -(-rows // step)
+    sums = xp.empty((2, parts, n), wide)
+    cuda_source.launch(
+        "norm.cu", "normalise_rows_sums", x.dtype, (-(-n // 32), parts), (32, 8),
+        g, x, stats, sums, rows, n, step,
+    )  # fmt: skip
+    dw, db = sums.sum(1).astype(x.dtype)
     return dx, dw, db

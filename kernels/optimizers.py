@@ -12,6 +12,7 @@ classes in minigrad/optim.
 from math import sqrt
 
 from ..backend import array_module
+from . import cuda_parts
 from .kernel import Kernel
 from .parts import elementwise, run
 
@@ -367,3 +368,25 @@ def adadelta_numba(rows, lr, rho, eps, decay, sign):
     """One pass over all parameters."""
     left = run(_adadelta, rows, (lr, rho, 1 - rho, eps, decay, sign))
     adadelta.reference(left, lr, rho, eps, decay, sign)
+
+
+# -- on the GPU: optimizers.cu ---------------------------------------------------------------------
+
+
+def _implement_on_gpu(kernel):
+    @kernel.implement("cupy")
+    def one_launch(rows, *numbers):
+        kernel.reference(cuda_parts.run("optimizers.cu", kernel.name, rows, numbers), *numbers)
+
+
+for _kernel in (sgd, adam, adamax, nadam, radam, adagrad, adadelta):
+    _implement_on_gpu(_kernel)
+
+
+@rmsprop.implement("cupy")
+def rmsprop_cuda(rows, lr, alpha, eps, decay, momentum, centered, sign):
+    """One launch over all parameters."""
+    if centered and not momentum:  # the fourth array is v, the fifth m
+        rows = [(w, g, s, m, m) for w, g, s, m in rows]
+    numbers = lr, alpha, eps, decay, momentum, centered, sign
+    rmsprop.reference(cuda_parts.run("optimizers.cu", "rmsprop", rows, numbers), *numbers)

@@ -136,16 +136,21 @@ def result_type(tensor1, tensor2) -> dtype:
     return dtypes.from_numpy(dtypes.common(operands))
 
 
+from .kernels import embedding as _embedding_kernels
 from .threads import get_num_threads, set_num_threads
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False) -> None:
-    """Accepted: every operation gives the same result on every run anyway."""
+    """Every operation gives the same result on every run, unless this is called with False.
+
+    Then embedding's gradient on the GPU adds up rows in whatever order they come.
+    """
+    _embedding_kernels.deterministic = bool(mode)
 
 
-def are_deterministic_algorithms_enabled():
-    """True: every operation gives the same result on every run."""
-    return True
+def are_deterministic_algorithms_enabled() -> bool:
+    """True if every operation gives the same result on every run, as is the default."""
+    return _embedding_kernels.deterministic
 
 
 def set_default_device(device_) -> None:

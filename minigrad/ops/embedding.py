@@ -12,7 +12,7 @@ import numpy
 
 from ..backend import array_module
 from ..engine import no_grad
-from ..kernels.embedding import scatter_add_rows
+from ..kernels.embedding import gather_rows, scatter_add_rows
 from ..op import Variable, primitive, wrap
 from ..sparse import RowSparse, UnreadRows
 from .elementwise import choose, mul
@@ -28,7 +28,7 @@ __all__ = ["embedding", "embedding_bag"]
 @primitive(name="Embedding")
 def take_rows(xp, x, *, ids, sparse=False):
     """x[ids]: for ids of any shape, the rows of x in that shape."""
-    return xp.take(x, ids, 0)
+    return gather_rows[xp](x, ids)
 
 
 @primitive(name="EmbeddingBackward")

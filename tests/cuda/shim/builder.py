@@ -33,6 +33,7 @@ GXX = shutil.which("g++")
 BLOCK_LIMIT, GRID_LIMIT = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 SHARED_LIMIT = 48 << 10  # bytes, unless a kernel asks for more
 OPTIONS = ["-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-ffp-contract=off", "-Wall", "-Werror"]
+OPTIONS += ["-fno-strict-aliasing"]  # a float is read as part of a Pack, as GPUs allow
 OPTIONS += ["-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable"]
 OPTIONS += ["-Wno-unused-but-set-variable"]
 SANITIZE = {
@@ -65,16 +66,23 @@ def build(source, defines=(), sanitize=False) -> "Module":
 
 @functools.lru_cache(256)
 def _build(source, path, defines, sanitize):
-    names = re.findall(
-        r"__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(", source
-    )
     macros = "".join(f"#define {name} {value}\n" for name, value in defines)  # not for our headers
+    names = _kernels(macros + source)
     text = f'#include "cuda_shim.h"\n#include "exports.h"\n{macros}namespace {{\n#line 1 "{path}"\n'
     text += _dynamic_shared(source) + "\n}\n"
     exports = " ".join(f"SHIM_KERNEL({name})" for name in names)
     text += f"SHIM_EXPORTS({exports})\n"
     library = _compile(text, SANITIZE[sanitize], _runtime(sanitize), "cu")
     return Module(library, sanitize)
+
+
+def _kernels(source):
+    """The names of a source's kernels; the preprocessor must run first where macros write some."""
+    if re.search(r"#define(.*\\\n)*.*__global__", source):
+        command = [GXX, "-E", "-P", "-x", "c++", f"-I{HERE}", "-"]
+        source = subprocess.run(command, input=source, capture_output=True, text=True).stdout
+    bounds = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
+    return re.findall(rf"__global__\s+void\s+{bounds}(\w+)\s*\(", source)
 
 
 def _dynamic_shared(source):

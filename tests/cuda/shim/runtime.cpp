@@ -111,8 +111,8 @@ void report_deadlock() {
 }
 
 // Also over the gaps that AddressSanitizer leaves between arrays.
-__attribute__((no_sanitize("address"), noinline)) void fill(char* begin, char* end) {
-    for (volatile char* at = begin; at < end; at++) *at = -1;
+__attribute__((no_sanitize("address"), noinline)) void fill(void* begin, void* end) {
+    for (volatile char* at = static_cast<char*>(begin); at < end; at++) *at = -1;
 }
 
 void run_block(unsigned number) {
@@ -129,7 +129,7 @@ void run_block(unsigned number) {
     }
     // What a block finds in shared memory is anybody's guess: NaN, so that results show it.
     fill(launch.statics, launch.statics_end);
-    memset(shim_state.dynamic, 0xFF, launch.shared_bytes);
+    fill(shim_state.dynamic, shim_state.dynamic + launch.shared_bytes);
     while (!ready.empty() && failure.empty()) resume(*next());
     if (failure.empty() && block.ended < block.size) report_deadlock();
 }

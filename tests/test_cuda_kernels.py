@@ -1,0 +1,391 @@
+"""The CUDA kernels, run on the CPU (tests/cuda/shim), against their references.
+
+Each runs in several orders of threads and blocks, which must give the same bits, while bounds, races
+and alignment are watched; once more under AddressSanitizer and UndefinedBehaviorSanitizer.
+"""
+
+import copy
+import os
+import subprocess
+import sys
+
+import numpy
+import pytest
+from cuda.shim import builder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minigrad.kernels import (
+    activations,
+    clip,
+    cross_entropy,
+    cuda_parts,
+    cuda_source,
+    dropout,
+    embedding,
+    kernel,
+    norm,
+    optimizers,
+)
+
+MODE = os.environ.get("MINIGRAD_SHIM", "races")
+EXAMPLES = 25 if MODE == "races" else 8
+pytestmark = [
+    pytest.mark.skipif(builder.GXX is None, reason="g++ is not installed"),
+    pytest.mark.skipif(kernel.REFERENCE_ONLY, reason="references are what is compared with"),
+]
+NAMES = ["float32", "float64", "float16"] if MODE == "races" else ["float32"]
+DTYPES = st.sampled_from(NAMES)
+TOLERANCE = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-12}
+SEEDS = 0, 1, 2
+
+
+class Machine:
+    """The GPU: an order for threads, and the arrays that kernels know by their addresses."""
+
+    seed, reach = 0, []
+
+    @classmethod
+    def function(cls, file, name, dtype_name):
+        defines = [option[2:].partition("=")[::2] for option in cuda_source.MACROS[dtype_name]]
+        defines = {key: value or "1" for key, value in defines}
+        code = cuda_source.source(file)
+        run = builder.build(code, defines, MODE).kernel(name)
+        return lambda *launch: run(*launch, seed=cls.seed, reach=cls.reach)
+
+    @classmethod
+    def address(cls, array):
+        cls.reach.append(array)
+        return array.ctypes.data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def machine():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cuda_source, "function", Machine.function)
+        patch.setattr(cuda_parts, "address", Machine.address)
+        patch.setattr(cuda_source, "BLOCKS", 3)  # so that blocks go on in strides
+        yield
+
+
+def arrays_in(result):
+    if isinstance(result, numpy.ndarray | numpy.generic):
+        return [numpy.asarray(result)]
+    if isinstance(result, tuple | list):
+        return [x for part in result for x in arrays_in(part)]
+    return []
+
+
+def on_gpu(one, *arguments, seeds=SEEDS):
+    """([results], the arguments afterwards) of the kernel for CuPy; the same for all seeds."""
+    found = []
+    for Machine.seed in seeds:
+        given = copy.deepcopy(arguments)
+        Machine.reach = []
+        with numpy.errstate(all="ignore"):
+            result = one.implementations["cupy"](*given)
+        found.append((arrays_in(result), given))
+    bits = [[x.tobytes() for x in arrays_in(each)] for each in found]
+    assert all(each == bits[0] for each in bits), "two orders of threads disagree"
+    return found[0]
+
+
+def check(one, *arguments, factor=1):
+    """The kernel's results and what it changed are the reference's."""
+    expected_arguments = copy.deepcopy(arguments)
+    with numpy.errstate(all="ignore"):
+        expected = arrays_in(one.reference(*expected_arguments))
+    found, changed = on_gpu(one, *arguments)
+    assert_near(found, expected, factor)
+    assert_near(arrays_in(changed), arrays_in(expected_arguments), factor)
+
+
+def assert_near(found, expected, factor=1):
+    assert len(found) == len(expected)
+    for x, y in zip(found, expected, strict=True):
+        assert x.shape == y.shape and x.dtype == y.dtype
+        tolerance = TOLERANCE.get(y.dtype.name, 0) * factor
+        numpy.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def numbers(*shape, dtype="float32", seed=0):
+    return numpy.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def odd_layout(x, layout):
+    """The same numbers elsewhere: at an address that is no multiple of 16, or not contiguous."""
+    if layout == "shifted":
+        room = numpy.empty(x.size + 1, x.dtype)[1:].reshape(x.shape)
+        room[...] = x
+        return room
+    return numpy.repeat(x, 2, -1)[..., ::2] if layout == "strided" else x
+
+
+LAYOUTS = st.sampled_from(["plain", "shifted", "strided"])
+
+
+# -- embedding ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 20), st.integers(1, 40), DTYPES, LAYOUTS)
+def test_gather_rows(size, count, width, dtype, layout):
+    table = odd_layout(numbers(size, width, dtype=dtype), layout)
+    ids = numpy.random.default_rng(count).integers(0, size, (count, 2))
+    check(embedding.gather_rows, table, ids)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.integers(0, 150), st.integers(1, 12), st.integers(1, 40), DTYPES, LAYOUTS, st.booleans()
+)  # fmt: skip
+def test_sums_of_rows(count, size, width, dtype, layout, skewed):
+    rows = odd_layout(numbers(count, width, dtype=dtype), layout)
+    ids = numpy.random.default_rng(count).integers(0, size, count)
+    ids = ids // size if skewed else ids  # all the same
+    wide = rows.astype("float32") if dtype == "float16" else rows  # kernels add halves as floats
+    expected = embedding.scatter_add_rows.reference(wide, ids, size).astype(dtype)
+    found, _ = on_gpu(embedding.scatter_add_rows, rows, ids, size)
+    assert_near(found, [expected], 10)
+    if count:
+        found, _ = on_gpu(embedding.sum_equal_rows, rows, ids, size)
+        present = numpy.unique(ids)
+        assert_near(found, [present, expected[present]], 10)
+
+
+def test_long_segments_are_summed_in_several_steps():
+    count = 3 * embedding.PIECE**2 + 5
+    rows, ids = numbers(count, 3, dtype="float64"), numpy.zeros(count, "int64")
+    ids[7] = 2
+    check(embedding.scatter_add_rows, rows, ids, 4, factor=10)
+
+
+@pytest.mark.parametrize("dtype", NAMES)
+def test_atomic_sums_of_rows(dtype, monkeypatch):
+    monkeypatch.setattr(embedding, "deterministic", False)
+    rows = (
+        numpy.random.default_rng(1).integers(-4, 5, (90, 5)).astype(dtype)
+    )  # sums without rounding
+    ids = numpy.random.default_rng(2).integers(0, 7, 90)
+    check(embedding.scatter_add_rows, rows, ids, 7)
+
+
+# -- norms -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.integers(0, 9),
+    st.integers(1, 300),
+    DTYPES,
+    LAYOUTS,
+    st.booleans(),
+    st.sampled_from(["none", "weight", "bias", "both"]),
+    st.booleans(),
+)
+def test_normalise_rows(rows, n, dtype, layout, centred, which, summed):
+    x, g = (odd_layout(a, layout) for a in numbers(2, rows, n, dtype=dtype))
+    w, b = numbers(2, n, dtype=dtype, seed=1)
+    w = w if which in ("weight", "both") else 0
+    b = b if which in ("bias", "both") else 0
+    factor = 300 if n < 3 else 3  # two numbers a row: the standard deviation can be about sqrt(eps)
+    if dtype == "float16":
+        wide = [a.astype("float32") if hasattr(a, "dtype") else a for a in (x, g, w, b)]
+        expected = norm.normalise_rows.reference(wide[0], *wide[2:], 0.1, centred).astype(dtype)
+        assert_near(on_gpu(norm.normalise_rows, x, w, b, 0.1, centred)[0], [expected], factor)
+        options = 0.1, centred, summed
+        expected = norm.normalise_rows_backward.reference(wide[1], wide[0], wide[2], *options)
+        found, _ = on_gpu(norm.normalise_rows_backward, g, x, w, *options)
+        assert_near(found, [a.astype(dtype) for a in expected if a is not None], 10 * factor)
+    else:
+        check(norm.normalise_rows, x, w, b, 1e-3, centred, factor=factor)
+        backward = norm.normalise_rows_backward
+        check(backward, g, x, w, 1e-3, centred, summed, factor=30 * factor)
+
+
+def test_norm_of_many_rows():
+    x, g = numbers(2, 200, 33)
+    check(norm.normalise_rows_backward, g, x, numbers(33, seed=1), 1e-5, True, factor=30)
+
+
+def test_norm_of_numbers_far_from_zero():
+    x = numbers(3, 100) + numpy.float32(3000)
+    check(norm.normalise_rows, x, 0, 0, 1e-5, True, factor=100)
+
+
+# -- cross-entropy -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.integers(0, 8),
+    st.integers(1, 300),
+    st.sampled_from(NAMES[:2]),
+    LAYOUTS,
+    st.booleans(),
+    st.sampled_from([0.0, 0.1]),
+    st.booleans(),
+)
+def test_cross_entropy(rows, classes, dtype, layout, weighted, smoothing, in_place):
+    rng = numpy.random.default_rng(rows)
+    logits = odd_layout(4 * numbers(rows, classes, dtype=dtype), layout)
+    target = numpy.where(rng.random(rows) < 0.2, -100, rng.integers(0, classes, rows))
+    weight = rng.random(classes).astype(dtype) if weighted else None
+    options = target, weight, smoothing, -100
+    check(cross_entropy.cross_entropy, logits, *options, factor=10)
+    if rows:
+        total = cross_entropy.cross_entropy.reference(logits, *options)[1]
+        scale = numbers(rows, dtype=dtype, seed=2)
+        out = numpy.empty(logits.shape, dtype)[:, ::-1] if in_place else None
+        backward = cross_entropy.cross_entropy_backward
+        expected = backward.reference(scale, logits, total, *options)
+        found, (_, _, _, *_, written) = on_gpu(backward, scale, logits, total, *options, out)
+        assert_near(found, [expected], 10)
+        if in_place:
+            assert_near([written], [expected], 10)
+
+
+def test_cross_entropy_backward_in_the_place_of_the_logits():
+    logits, target = numbers(5, 40), numpy.arange(5)
+    options = target, None, 0.0, -100
+    total = cross_entropy.cross_entropy.reference(logits, *options)[1]
+    scale = numpy.ones(5, "float32")
+    expected = cross_entropy.cross_entropy_backward.reference(scale, logits, total, *options)
+    run = cross_entropy.cross_entropy_backward.implementations["cupy"]
+    assert run(scale, logits, total, *options, logits) is logits
+    assert_near([logits], [expected])
+
+
+def test_cross_entropy_of_infinite_logits():
+    logits = numbers(4, 50)
+    logits[0, 3:] = -numpy.inf
+    logits[1, :] = -numpy.inf
+    logits[2, 7] = numpy.nan
+    logits[3, 2] = numpy.inf
+    found, _ = on_gpu(
+        cross_entropy.cross_entropy, logits, numpy.array([1, 1, 1, 1]), None, 0.0, -100
+    )
+    with numpy.errstate(all="ignore"):
+        expected = cross_entropy.cross_entropy.reference(
+            logits, numpy.ones(4, int), None, 0.0, -100
+        )
+    assert_near(found[:1], expected[:1])  # a number, then NaN three times
+
+
+# -- elementwise -------------------------------------------------------------------------------------
+
+ONE = "relu sigmoid_of erf_of silu gelu gelu_tanh".split()
+TWO = "relu_gradient silu_gradient gelu_gradient gelu_tanh_gradient".split()
+
+
+@settings(max_examples=2 * EXAMPLES, deadline=None)
+@given(st.sampled_from(ONE + TWO), st.integers(0, 1100), DTYPES, LAYOUTS)
+def test_activations(name, n, dtype, layout):
+    x, g = (odd_layout(3 * a, layout) for a in numbers(2, 1, n, dtype=dtype))
+    x.ravel()[: n // 9] = 0
+    if n > 3:
+        x[0, :3] = numpy.nan, 100, -100
+    one = getattr(activations, name)
+    arguments = (g, x) if name in TWO else (x,)
+    if dtype == "float16":
+        expected = one.reference(*(a.astype("float32") for a in arguments)).astype(dtype)
+        assert_near(on_gpu(one, *arguments)[0], [expected], 2)
+    else:
+        check(one, *arguments)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.integers(0, 1100), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(0, 2**62 - 1), DTYPES,
+    LAYOUTS,
+)  # fmt: skip
+def test_dropout_keeps_what_the_cpu_keeps(n, p, seed, dtype, layout):
+    x = odd_layout(numbers(1, n, dtype=dtype), layout)
+    found, _ = on_gpu(dropout.dropout, x, p, seed)
+    assert numpy.array_equal(found[0], dropout.dropout.reference(x, p, seed))
+
+
+# -- optimizers --------------------------------------------------------------------------------------
+
+OPTIMIZERS = {  # name: (arrays a row, numbers)
+    "sgd": (3, (0.1, 0.9, 0.7, 0.01, True, 1)),
+    "sgd plain": (2, (0.1, 0.0, 1.0, 0.0, False, -1)),
+    "adam": (4, (1e-2, 0.9, 0.99, 0.3, 1e-8, 0.01, 1, False, 1)),
+    "adam amsgrad": (5, (1e-2, 0.9, 0.99, 0.3, 1e-8, 0, 0.99, True, -1)),
+    "adamax": (4, (1e-2, 0.9, 0.99, 1e-8, 0.01, 1)),
+    "nadam": (4, (1e-2, 2e-2, 0.9, 0.99, 0.3, 1e-8, 0.0, 0.99, 1)),
+    "radam": (4, (1e-2, 0.9, 0.99, True, 1e-8, 0.01, 1, 1)),
+    "radam early": (4, (1e-2, 0.9, 0.99, False, 1e-8, 0.01, 1, 1)),
+    "adagrad": (3, (1e-2, 1e-8, 0.01, 1)),
+    "rmsprop": (3, (1e-2, 0.9, 1e-6, 0.01, 0.0, False, 1)),
+    "rmsprop momentum": (4, (1e-2, 0.9, 1e-6, 0.01, 0.5, False, 1)),
+    "rmsprop centered": (4, (1e-2, 0.9, 1e-1, 0.01, 0.0, True, 1)),
+    "rmsprop both": (5, (1e-2, 0.9, 1e-1, 0.01, 0.5, True, 1)),
+    "adadelta": (4, (1.0, 0.9, 1e-6, 0.01, 1)),
+}
+
+
+def parameters(width, shapes, dtype, strided=False):
+    rows = []
+    for i, shape in enumerate(shapes):
+        row = [numbers(*shape, dtype=dtype, seed=9 * i)]
+        row.append(
+            odd_layout(numbers(*shape, dtype=dtype, seed=9 * i + 1), "strided" if strided else "")
+        )
+        rows.append(
+            (*row, *(abs(numbers(*shape, dtype=dtype, seed=9 * i + j)) for j in range(2, width)))
+        )
+    return rows
+
+
+@pytest.mark.parametrize("dtype", NAMES[:2])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(name, dtype, monkeypatch):
+    monkeypatch.setattr(cuda_parts, "PART", 64)  # so that there are several
+    width, options = OPTIMIZERS[name]
+    one = getattr(optimizers, name.split()[0])
+    check(one, parameters(width, [(5, 13), (3,), (0,), (2, 40), (1, 1)], dtype), *options, factor=3)
+    check(one, parameters(width, [(3, 7)], dtype, strided=True), *options, factor=3)
+
+
+def test_optimizers_leave_odd_rows_to_the_reference():
+    rows = parameters(4, [(4, 6), (5,)], "float32")
+    rows[0] = tuple(x.T for x in rows[0])
+    rows.append(tuple(x.astype("int64") for x in rows[1]))
+    rows = rows[:2]
+    check(optimizers.adam, rows, 1e-2, 0.9, 0.99, 0.3, 1e-8, 0.01, 1, False, 1, factor=3)
+    rows = parameters(4, [(4, 6)], "float32")
+    check(optimizers.adam, rows * 2, 1e-2, 0.9, 0.99, 0.3, 1e-8, 0.01, 1, False, 1, factor=3)
+
+
+@pytest.mark.parametrize("dtype", NAMES[:2])
+def test_clipping(dtype, monkeypatch):
+    monkeypatch.setattr(cuda_parts, "PART", 64)
+    arrays = [numbers(*shape, dtype=dtype) for shape in [(5, 13), (3,), (0,), (200,)]]
+    check(clip.total_norm, arrays)
+    check(clip.total_norm, [arrays[0].T, arrays[1]])
+    check(clip.total_norm, [arrays[2]])
+    check(clip.scale_all, arrays, 0.3)
+    check(clip.scale_all, [arrays[0].T, arrays[1]], 0.3)
+
+
+# -- all of them, otherwise -------------------------------------------------------------------------
+
+
+def test_sources_know_their_lines():
+    with pytest.raises(builder.CompileError, match=r"embedding.cu:\d+"):
+        builder.build(cuda_source.source("embedding.cu").replace("long long j", "nonsense j"),
+                      {"NUMBER": "float"})  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MODE == "address", reason="this is what runs there")
+def test_sanitizers_have_no_complaint():
+    options = ["-qxs", "-p", "no:cacheprovider", "-p", "no:xdist"]  # -s: or what is said is lost
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, __file__],
+        capture_output=True,
+        text=True,
+        env={**builder.sanitizer_environment(), "MINIGRAD_SHIM": "address"},
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert " passed" in done.stdout
