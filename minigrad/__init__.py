@@ -145,7 +145,7 @@ def use_deterministic_algorithms(mode, *, warn_only=False) -> None:
 
     Then embedding's gradient on the GPU adds up rows in whatever order they come.
     """
-    _embedding_kernels.deterministic = bool(mode)
+    _embedding_kernels.deterministic = mode is not False
 
 
 def are_deterministic_algorithms_enabled() -> bool:

@@ -27,6 +27,8 @@ from minigrad.kernels import (
     optimizers,
 )
 
+import minigrad
+
 MODE = os.environ.get("MINIGRAD_SHIM", "races")
 EXAMPLES = 25 if MODE == "races" else 8
 pytestmark = [
@@ -161,7 +163,9 @@ def test_long_segments_are_summed_in_several_steps():
 
 @pytest.mark.parametrize("dtype", NAMES)
 def test_atomic_sums_of_rows(dtype, monkeypatch):
-    monkeypatch.setattr(embedding, "deterministic", False)
+    monkeypatch.setattr(embedding, "deterministic", True)  # put back afterwards
+    minigrad.use_deterministic_algorithms(False)
+    assert not minigrad.are_deterministic_algorithms_enabled()
     rows = (
         numpy.random.default_rng(1).integers(-4, 5, (90, 5)).astype(dtype)
     )  # sums without rounding
