@@ -8,8 +8,8 @@ of keys and values:
 Nothing but the keys and values is read that is larger than a row, so the time is that of reading them.
 kernels/attention.py is for many queries.
 
-Rotation, of heads as they lie side by side in a row: with the angles' c, s (K/2),
-(x1, x2) -> (x1 c - x2 s, x2 c + x1 s), x1 and x2 the halves of a head. Su et al. 2021.
+Rotation, of heads as they lie side by side, those of T places one after the other: with the place's
+c, s (K/2), (x1, x2) -> (x1 c - x2 s, x2 c + x1 s), x1 and x2 the halves of a head. Su et al. 2021.
 """
 
 import numpy
@@ -22,8 +22,9 @@ GRAIN = 1 << 15  # multiplications that are not worth a thread of their own
 
 
 def turn_heads(x, cos, sin):
-    """The heads x (A, K) turned, in place: see the top of this file; cos and sin (K/2)."""
-    half = x.shape[1] // 2
+    """The heads x (T A, K) turned, in place: see the top of this file; cos and sin (T, K/2)."""
+    half, heads = x.shape[1] // 2, len(x) // len(cos)
+    cos, sin = numpy.repeat(cos, heads, 0), numpy.repeat(sin, heads, 0)
     first, second = x[:, :half].copy(), x[:, half:].copy()
     x[:, :half] = first * cos - second * sin
     x[:, half:] = second * cos + first * sin
@@ -44,14 +45,14 @@ attend_once = Kernel(attend_once)
 
 
 @compiled
-def _turn(begin, end, x, cos, sin):
-    half = cos.size
+def _turn(begin, end, x, cos, sin, heads):
+    half = cos.shape[1]
     for i in range(begin, end):
-        first, second = x[i, :half], x[i, half:]
+        first, second, c, s = x[i, :half], x[i, half:], cos[i // heads], sin[i // heads]
         for j in range(half):
             a, b = first[j], second[j]
-            first[j] = a * cos[j] - b * sin[j]
-            second[j] = b * cos[j] + a * sin[j]
+            first[j] = a * c[j] - b * s[j]
+            second[j] = b * c[j] + a * s[j]
 
 
 @compiled
@@ -106,7 +107,8 @@ def turn_heads_numba(x, cos, sin):
     """In one pass over x."""
     if x.dtype not in FLOATS or not x.flags.c_contiguous or not cos.dtype == sin.dtype == x.dtype:
         return turn_heads.reference(x, cos, sin)
-    _turn(0, len(x), x, cos, sin)
+    cos, sin = numpy.ascontiguousarray(cos), numpy.ascontiguousarray(sin)
+    share(_turn, len(x), x, cos, sin, len(x) // len(cos), grain=1 + GRAIN // (4 * x.shape[1]))
     return x
 
 

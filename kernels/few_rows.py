@@ -101,6 +101,15 @@ def _gated(begin, end, x, gate, gate_scales, up, up_scales, y):
 
 
 @compiled
+def _gate(begin, end, g, u):
+    for i in range(begin, end):
+        row, other = g[i], u[i]
+        for j in range(row.size):
+            z = row[j]
+            row[j] = z * sigmoid(z) * other[j]
+
+
+@compiled
 def _widen(begin, end, w, scales, out):
     f = out.dtype.type
     for i in range(begin, end):
@@ -143,8 +152,12 @@ def few_rows_numba(x, w, scales=None):
 @gated_rows.implement("numpy")
 def gated_rows_numba(x, gate, gate_scales, up, up_scales):
     """As few_rows, with both products of a row at once."""
-    if not _fits(x, gate, gate_scales) or not _fits(x, up, up_scales) or len(x) > FEW:
+    if not _fits(x, gate, gate_scales) or not _fits(x, up, up_scales):
         return gated_rows.reference(x, gate, gate_scales, up, up_scales)
+    if len(x) > FEW:
+        g, u = few_rows_numba(x, gate, gate_scales), few_rows_numba(x, up, up_scales)
+        share(_gate, len(x), g, u, grain=1 + GRAIN // (8 * len(gate)))
+        return g
     none = _NONE[x.dtype]
     x = numpy.ascontiguousarray(x)
     y = numpy.empty((len(x), len(gate)), x.dtype)
@@ -158,8 +171,11 @@ def gated_rows_numba(x, gate, gate_scales, up, up_scales):
 @three_rows.implement("numpy")
 def three_rows_numba(x, ws, scales):
     """As few_rows, the rows of all three shared out together."""
-    if len(x) > FEW or not all(_fits(x, *pair) for pair in zip(ws, scales, strict=True)):
+    pairs = list(zip(ws, scales, strict=True))
+    if not all(_fits(x, *pair) for pair in pairs):
         return three_rows.reference(x, ws, scales)
+    if len(x) > FEW:
+        return numpy.concatenate([few_rows_numba(x, *pair) for pair in pairs], 1)
     none = _NONE[x.dtype]
     x = numpy.ascontiguousarray(x)
     count = sum(map(len, ws))

@@ -130,21 +130,22 @@ def test_one_query(shared, group, count, half, dtype):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(1, 6), st.integers(1, 12), dtypes)
-def test_rotation(heads, half, dtype):
-    x = draw(heads, 2 * half, dtype=dtype)
-    angles = draw(half, dtype=dtype)
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 12), dtypes)
+def test_rotation(heads, places, half, dtype):
+    x = draw(places * heads, 2 * half, dtype=dtype)
+    angles = draw(places, half, dtype=dtype)
     cos, sin = numpy.cos(angles), numpy.sin(angles)
-    points = x[:, :half] + 1j * x[:, half:]
-    turned = points * numpy.exp(1j * angles)
-    expected = numpy.concatenate([turned.real, turned.imag], 1)
+    points = (x[:, :half] + 1j * x[:, half:]).reshape(places, heads, half)
+    turned = (points * numpy.exp(1j * angles)[:, None]).reshape(-1, half)
+    expected = numpy.concatenate([turned.real, turned.imag], 1).astype(dtype)
     for turn in (turn_heads[numpy], turn_heads.reference):
         found = x.copy()
         assert turn(found, cos, sin) is found
-        close(found, expected.astype(dtype), dtype)
+        close(found, expected, dtype)
     part = numpy.concatenate([x, x])
-    turn_heads[numpy](part[:heads], cos, sin)  # in place, the rest untouched
-    close(part, numpy.concatenate([expected, x]).astype(dtype), dtype)
+    same_for_threads(turn_heads, part[: len(x)].copy(), cos, sin)
+    turn_heads[numpy](part[: len(x)], cos, sin)  # in place, the rest untouched
+    close(part, numpy.concatenate([expected, x]), dtype)
 
 
 def test_attention_to_what_is_no_number():

@@ -228,8 +228,8 @@ def test_bad_input():
 # -- single steps, and weights of 8 bits -----------------------------------------------------------
 
 
-def stepped(model, ids, first=3):
-    """The logits (1, T, V) read token by token after the `first`; how many steps were of the kernels."""
+def stepped(model, ids, first=3, most=1):
+    """The logits (1, T, V) read in parts after the `first`; how many steps were of the kernels."""
     parts, cache, calls = [], None, []
     original = llama.step
 
@@ -240,7 +240,7 @@ def stepped(model, ids, first=3):
     llama.step = counted
     try:
         with mg.no_grad():
-            for part in (ids[:, :first], *ids[:, first:].split(1, dim=1)):
+            for part in (ids[:, :first], *ids[:, first:].split(most, dim=1)):
                 output = model(part, past_key_values=cache, use_cache=True)
                 cache = output.past_key_values
                 parts.append(output.logits)
@@ -257,9 +257,10 @@ def test_steps_by_kernels_equal_the_layers(dtype, changes):
     model = models.LlamaForCausalLM(config).eval().to(getattr(mg, dtype))
     ids = mg.tensor(IDS[:1])
     found, steps = stepped(model, ids)
-    assert steps == 6
+    assert steps == 7  # the prompt, then six tokens
+    assert mg.allclose(stepped(model, ids, first=4, most=3)[0], found, rtol=0, atol=1e-4)
     with mg.no_grad():
-        expected = model(ids).logits
+        expected = model(ids, use_cache=False).logits
     tolerance = 1e-4 if dtype == "float32" else 1e-11
     assert found.dtype == expected.dtype
     assert mg.allclose(found, expected, rtol=0, atol=tolerance)
@@ -311,7 +312,7 @@ def test_eight_bits(tied, tmp_path):
     shared = small.lm_head.weight is getattr(small.model.embed_tokens, "weight", None)
     assert shared == tied
     one, steps = stepped(small, ids[:1])
-    assert steps == (6 if tied else 0) and mg.allclose(one, found[:1], rtol=0, atol=1e-4)
+    assert steps == (7 if tied else 0) and mg.allclose(one, found[:1], rtol=0, atol=1e-4)
     long = mg.tensor(numpy.arange(30)[None] % 50)  # products in tiles
     with mg.no_grad():
         assert mg.allclose(small(long).logits, model(long).logits, rtol=0, atol=1e-4)

@@ -239,7 +239,7 @@ class LlamaModel(LlamaPreTrainedModel):
         turns = self.rotary_emb(position_ids, x)
         want_states, want_weights = self.asked_for(output_hidden_states, output_attentions)
         if not (want_states or want_weights) and fits(self, x, mask, past_key_values):
-            stepped = step(self, x, turns, past_key_values)
+            stepped = step(self, x, turns, mask, is_causal, past_key_values)
             if stepped is not None:
                 return BaseModelOutputWithPast(
                     last_hidden_state=self.norm(stepped), past_key_values=past_key_values
