@@ -97,3 +97,23 @@ def test_shifts():
     logits = minigrad.zeros(2, 3, 9)
     logits[0, 0, 6] = logits[0, 1, 7] = 50.0
     assert float(next_token_loss(logits, ids)) < 1e-6
+
+
+def test_texts_change_places_again_and_again():
+    """Beams: rows are chosen, doubled and dropped, with tokens added in between."""
+    draw = numpy.random.default_rng(2)
+    cache, keys = DynamicCache(), None
+    for step in range(40):
+        rows = 3 if keys is None else len(keys)
+        new = draw.standard_normal((rows, 2, int(draw.integers(1, 4)), 5))
+        keys = new if keys is None else numpy.concatenate([keys, new], 2)
+        found, values = cache.update(minigrad.tensor(new), minigrad.tensor(-new), 0)
+        numpy.testing.assert_array_equal(found.numpy(), keys)
+        numpy.testing.assert_array_equal(values.numpy(), -keys)
+        order = [draw.integers(0, rows, int(draw.integers(1, 5))), numpy.arange(rows)][
+            step % 3 == 0
+        ]
+        cache.reorder_cache(minigrad.tensor(order))
+        keys = keys[order]
+        numpy.testing.assert_array_equal(cache.layers[0].keys.numpy(), keys)
+        numpy.testing.assert_array_equal(cache.layers[0].values.numpy(), -keys)

@@ -22,6 +22,7 @@ class LayerCache:
     def __init__(self):
         self.keys = self.values = None  # tensors of the S tokens so far
         self._rooms = None  # arrays (B, A, room, K) in which those stand
+        self._spare = None  # two more, where texts change places
 
     def __len__(self) -> int:
         return 0 if self.keys is None else self.keys.shape[2]
@@ -44,7 +45,7 @@ class LayerCache:
         past, size = len(self), len(self) + new[0].shape[2]
         if self._rooms is None or self._rooms[0].shape[2] < size:
             old = None if self.keys is None else (self.keys.array, self.values.array)
-            self._rooms = []
+            self._rooms, self._spare = [], None
             for i, array in enumerate(new):
                 shape = (*array.shape[:2], max(2 * past, size, 16), array.shape[3])
                 room = array_module(array).empty(shape, array.dtype)
@@ -64,10 +65,30 @@ class LayerCache:
                 )
 
     def select(self, rows) -> None:
-        """Keep these texts alone, in this order; rows: int64 indices."""
-        if self.keys is not None:
+        """Keep these texts alone, in this order; rows: int64 indices.
+
+        They go from one pair of arrays to another and back, so that beams, which change places at
+        every step, cost no memory that was not there before.
+        """
+        order = rows.tolist()
+        if self.keys is None or order == list(range(self.keys.shape[0])):
+            return
+        if self._rooms is None:
             self.keys, self.values = (x.index_select(0, rows) for x in (self.keys, self.values))
-            self._rooms = None
+            return
+        size, old = len(self), self._rooms
+        shapes = [(len(order), *room.shape[1:]) for room in old]
+        new = self._spare
+        if new is None or [room.shape for room in new] != shapes:
+            new = [
+                array_module(room).empty(shape, room.dtype)
+                for room, shape in zip(old, shapes, strict=True)
+            ]
+        for room, other in zip(old, new, strict=True):
+            for place, row in enumerate(order):
+                other[place, :, :size] = room[row, :, :size]
+        self._rooms, self._spare = new, old
+        self.keys, self.values = (wrap(room[:, :, :size]) for room in new)
 
     def crop(self, length: int) -> None:
         """Forget the tokens after the first `length`."""

@@ -1,5 +1,6 @@
 """What is wrong with a call of generate, said before anything runs."""
 
+import functools
 import inspect
 import warnings
 
@@ -9,6 +10,16 @@ import minigrad as torch
 def is_pair(model) -> bool:
     """Whether the model has an encoder, which reads the prompt, and a decoder, which writes."""
     return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+@functools.cache
+def _inputs(forward) -> frozenset:
+    return frozenset(inspect.signature(forward).parameters)
+
+
+def takes(model, name: str) -> bool:
+    """Whether the model's forward has an input of this name."""
+    return name in _inputs(type(model).forward)
 
 
 def check_ids(model, ids, name: str) -> None:
@@ -83,8 +94,7 @@ def check_lengths(model, config, source, ids, chosen: bool) -> None:
 
 def check_options(model, options: dict, known) -> None:
     """ValueError naming options that neither GenerationConfig nor the model's forward knows."""
-    takes = inspect.signature(model.forward).parameters
-    wrong = sorted(n for n in options if n not in known and n not in takes)
+    wrong = sorted(n for n in options if n not in known and not takes(model, n))
     if wrong:
         raise ValueError(
             f"{type(model).__name__}.generate: nothing here is called {', '.join(wrong)}: neither an "

@@ -93,10 +93,16 @@ class TopPLogitsWarper(_Filter):
 
     def left_out(self, scores):
         """Those that have at most 1 - top_p together with all that are less likely."""
-        ordered, places = scores.sort(descending=False)
+        allowed = int((scores > -math.inf).sum(1).max())
+        if allowed < scores.shape[1] // 4:  # after top_k, say: the others need no order
+            ordered, places = (
+                x.flip(1) for x in scores.topk(max(allowed, self.min_tokens_to_keep))
+            )
+        else:
+            ordered, places = scores.sort(descending=False)
         out = F.softmax(ordered, dim=-1).cumsum(-1) <= 1 - self.top_p
         out[:, -self.min_tokens_to_keep :] = False
-        return out.scatter(1, places, out)
+        return torch.ones_like(scores).bool().scatter(1, places, out)
 
 
 class MinPLogitsWarper(_Filter):

@@ -7,7 +7,6 @@
 B texts, T tokens of the prompt, R = B times num_return_sequences texts given back, S their length.
 """
 
-import inspect
 from pathlib import Path
 
 import minigrad as torch
@@ -139,7 +138,7 @@ class GenerationMixin:
         given["input_ids"] = new
         if attention_mask is not None:
             given["attention_mask"] = attention_mask
-            if "position_ids" in inspect.signature(self.forward).parameters:
+            if checks.takes(self, "position_ids"):
                 real = (attention_mask != 0).long()
                 given["position_ids"] = ((real.cumsum(1) - 1) * real)[:, past:]
         return given

@@ -4,7 +4,6 @@ B texts, T tokens of the prompt.
 """
 
 import copy
-import inspect
 import warnings
 from collections.abc import Mapping
 
@@ -111,8 +110,7 @@ def decoder_inputs(model, ids, given: dict, config) -> dict:
 
 def keeps_logits(model) -> dict:
     """{"logits_to_keep": 1} where forward can leave out the scores of all but the last token."""
-    takes = "logits_to_keep" in inspect.signature(model.forward).parameters
-    return {"logits_to_keep": 1} if takes else {}
+    return {"logits_to_keep": 1} if checks.takes(model, "logits_to_keep") else {}
 
 
 # -- encoders with decoders ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import math
 import string
 from typing import TYPE_CHECKING
 
+from ..kernels.few_rows import FEW, few_rows
 from ..kernels.matmul import product
 from ..op import Variable, primitive
 from .axes import axes, one_axis
@@ -48,6 +49,8 @@ __all__ = [
 ]  # fmt: skip
 
 
+LARGE = 1 << 16  # numbers of a matrix that is worth reading once alone
+
 # -- matmul ------------------------------------------------------------------------------------
 
 
@@ -56,16 +59,30 @@ def _product(xp, x, y, bias=None):
 
     The result lies in memory in the order of x: batch first or length first, nothing is copied.
     """
-    if x.ndim < 3 or y.ndim != 2:
+    if y.ndim != 2:
         return product[xp](x, y, bias=bias)
+    if x.ndim < 3:
+        return _of_rows(xp, x, y, bias)
     order = _as_in_memory(x)
     lined = x if order is None else x.transpose(*order, x.ndim - 1)
     rows = math.prod(lined.shape[:-1])
-    out = product[xp](lined.reshape(rows, x.shape[-1]), y, bias=bias)
+    out = _of_rows(xp, lined.reshape(rows, x.shape[-1]), y, bias)
     out = out.reshape(*lined.shape[:-1], y.shape[-1])
     if order is None:
         return out
     return out.transpose(*[order.index(axis) for axis in range(x.ndim - 1)], x.ndim - 1)
+
+
+def _of_rows(xp, x, y, bias):
+    """x (R, k) @ y (k, n) + bias. Two to FEW - 1 rows, a decoder's step with beams or several texts:
+    the matrix y^T, which lies in memory as a Linear's weight, is read once."""
+    few = x.ndim == 2 and 1 < len(x) < FEW and y.size >= LARGE
+    if not few or x.dtype != y.dtype or not y.T.flags.c_contiguous:
+        return product[xp](x, y, bias=bias)
+    out = few_rows[xp](x, y.T)
+    if bias is not None:
+        out += bias
+    return out
 
 
 def _as_in_memory(x):

@@ -1,0 +1,32 @@
+"""A Linear of two to seven rows, whose weight is read once, is the product that it was."""
+
+import numpy
+import pytest
+
+import minigrad as mg
+import minigrad.nn.functional as F
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("rows", [1, 2, 5, 7, 8])
+def test_values_and_gradients(rows, dtype, tolerance):
+    draw = numpy.random.default_rng(rows)
+    x, w, b, g = (
+        draw.standard_normal(shape).astype(dtype)
+        for shape in ((rows, 1, 300), (250, 300), 250, (rows, 1, 250))
+    )
+    leaves = [mg.tensor(value, requires_grad=True) for value in (x, w, b)]
+    out = F.linear(*leaves)
+    out.backward(mg.tensor(g))
+    scale = 300**0.5
+    numpy.testing.assert_allclose(
+        out.numpy(force=True), x @ w.T + b, rtol=tolerance, atol=tolerance * scale
+    )
+    wanted = g @ w, (g.swapaxes(1, 2) @ x).sum(0), g.sum((0, 1))
+    for leaf, expected in zip(leaves, wanted, strict=True):
+        assert str(leaf.grad.numpy().dtype) == dtype
+        numpy.testing.assert_allclose(
+            leaf.grad.numpy(), expected, rtol=tolerance, atol=tolerance * scale
+        )
+    without = F.linear(leaves[0].detach(), leaves[1].detach())
+    numpy.testing.assert_allclose(without.numpy(), x @ w.T, rtol=tolerance, atol=tolerance * scale)
