@@ -32,6 +32,10 @@ from .vector_math import exp
 
 address_of = Late("blas_call", "address")
 ROWS = 64  # queries a block
+SHORT, FEW_ROWS = (
+    256,
+    16,
+)  # of up to so many queries that look back, so many: fewer keys are in vain
 KEYS = 512  # keys a block, forward; backward it is a panel
 SMALL = 10**6  # OpenBLAS does products of so many multiplications without copying: 20 % faster
 TURN = 96  # from so many queries on it pays to transpose keys and values for their products
@@ -488,6 +492,24 @@ def _empty(shape, dtype, order):
     return flat, array.transpose([*[order.index(axis) for axis in range(3)], 3])
 
 
+def _neighbours(q, k, v):
+    """True for thirds of one array (B, n, 3, H, width), as a single product for all three makes them."""
+    if not q.shape == k.shape == v.shape or not q.strides == k.strides == v.strides:
+        return False
+    _, heads, count, width = q.shape
+    third = heads * width * q.itemsize
+    strides = count * 3 * third, width * q.itemsize, 3 * third, q.itemsize
+    return q.strides == strides and address(k) - address(q) == address(v) - address(k) == third
+
+
+def _empty_neighbours(q):
+    """`_empty` of three such thirds: who joins them again finds them side by side."""
+    batch, heads, count, width = q.shape
+    whole = numpy.empty((batch, count, 3, heads, width), q.dtype)
+    flat, third = whole.reshape(-1), heads * width
+    return [(flat[i * third :], whole[:, :, i].transpose(0, 2, 1, 3)) for i in range(3)]
+
+
 def _order(x):
     """The axes batch, head, row by their strides, the largest first."""
     strides = x.strides
@@ -540,7 +562,8 @@ def _numbers(q, k, v, mask, causal, dropout, seed):
     kind, allowed, bias, mask_strides = _mask_arguments(mask)
     bias = numpy.zeros(0, q.dtype) if bias is None else bias
     queries, d = q.shape[2:]
-    rows = -(-queries // -(-queries // ROWS))
+    rows = FEW_ROWS if causal and queries <= SHORT else ROWS
+    rows = -(-queries // -(-queries // rows))
     panel = min(256, max(64, SMALL // (rows * max(d, e)) // 32 * 32), every)
     plan = numpy.array(
         (blas().gemm[q.dtype], heads, heads // shared, queries, every, d, e, rows,
@@ -593,10 +616,13 @@ def attention_backward_numba(g, out, logs, q, k, v, mask, scale, causal, dropout
     plan[_PARTS] = parts = 2 if heads < FEW and k.shape[2] > keys else 1
     plan[_ITEMS] = items = heads * parts
     plan[_SLOTS] = slots = min(items, 4 * get_threads())
-    dq_flat, dq = _empty(q.shape, q.dtype, _order(q))
+    if parts == 1 and _neighbours(q, k, v):
+        (dq_flat, dq), (dk_flat, dk), (dv_flat, dv) = _empty_neighbours(q)
+    else:
+        (dq_flat, dq), (dk_flat, dk), (dv_flat, dv) = (
+            _empty(x.shape, x.dtype, _order(x)) for x in (q, k, v)
+        )
     more = numpy.empty_like(dq_flat) if parts == 2 else dq_flat
-    dk_flat, dk = _empty(k.shape, k.dtype, _order(k))
-    dv_flat, dv = _empty(v.shape, v.dtype, _order(v))
     for where, array in ((_OUT, out), (_G, g), (_DQ, dq), (_DK, dk), (_DV, dv)):
         plan[where : where + 4] = _place(array)
     width = 2 * rows * keys + keys * (q.shape[3] + v.shape[3]) + q.shape[2]

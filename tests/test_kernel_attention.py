@@ -13,6 +13,7 @@ from minigrad.kernels import random_bits
 import minigrad
 from benchmarks import attention_memory
 from minigrad.nn import functional as F
+from minigrad.ops import shape
 from minigrad.ops.attention import attention_fused
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
@@ -317,3 +318,73 @@ def test_memory_stays_far_below_the_matrix_of_weights():
     text = io.StringIO()
     attention_memory.show([row], text)
     assert "| 2,048 | yes | 16.0 |" in text.getvalue()
+
+
+@without_reference
+@pytest.mark.parametrize("batch, heads, length", [(2, 3, 5), (1, 1, 70), (3, 4, 64), (1, 2, 300)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_of_thirds_of_one_array_are_thirds_of_one_array(batch, heads, length, causal):
+    draw = numpy.random.default_rng(length)
+    whole = draw.standard_normal((batch, length, 3, heads, 6))
+    g = draw.standard_normal((batch, heads, length, 6))
+    results = []
+    for copied in (False, True):
+        parts = [whole[:, :, i].transpose(0, 2, 1, 3) for i in range(3)]
+        parts = [part.copy() for part in parts] if copied else parts
+        options = None, 0.4, causal, 0.0, 0
+        out, logs = kernels.attention[numpy](*parts, *options)
+        results.append(kernels.attention_backward[numpy](g, out, logs, *parts, *options))
+    for a, b in zip(*results, strict=True):
+        assert (a == b).all()
+    found, _ = results
+    halved = batch * heads < kernels.FEW and length > 256  # then dq has a second part to be added
+    assert all(x.base is found[0].base for x in found) == (not halved)
+
+
+@without_reference
+def test_the_gradient_of_a_split_is_not_copied_where_its_pieces_lie_side_by_side(monkeypatch):
+    numbers = numpy.random.default_rng(0).standard_normal((2, 9, 24))
+
+    def gradients(retain):
+        x = minigrad.tensor(numbers, requires_grad=True)
+        y = x * 1.0
+        parts = [p.unflatten(2, (2, 4)).transpose(1, 2) for p in y.split(8, dim=2)]
+        for p in (y, *parts[:retain]):
+            p.retain_grad()
+        out = F.scaled_dot_product_attention(*parts, is_causal=True)
+        out.backward(minigrad.ones_like(out))
+        return [x.grad, y.grad, *(p.grad for p in parts[:retain])]
+
+    copies = []
+    join = numpy.concatenate
+    monkeypatch.setattr(numpy, "concatenate", lambda *a, **k: copies.append(1) or join(*a, **k))
+    found = gradients(0)
+    assert not copies
+    kept = gradients(3)
+    monkeypatch.setattr(shape, "_side_by_side", lambda pieces, dim: None)
+    expected = gradients(3)
+    assert copies
+    for a, b in zip([*found, *kept], [*expected[:2], *expected], strict=True):
+        assert (a == b).all()
+    for gradient in kept:  # each has memory of its own
+        gradient.zero_()
+        assert sum(bool((g == 0).all()) for g in kept) == 1
+        gradient.fill_(1.0)
+
+
+@pytest.mark.parametrize("pieces", ["swapped", "one missing", "of different arrays", "cut"])
+def test_pieces_that_are_not_the_whole_in_order_are_joined(pieces):
+    x = minigrad.arange(24.0).reshape(2, 12).requires_grad_()
+    g = numpy.random.default_rng(0).standard_normal((2, 12)).astype("float32")
+    parts = [g[:, :4], g[:, 4:8], g[:, 8:]]
+    if pieces == "swapped":
+        parts = parts[::-1]
+    elif pieces == "one missing":
+        parts[1] = numpy.zeros_like(parts[1])
+    elif pieces == "of different arrays":
+        parts[2] = parts[2].copy()
+    else:
+        g = numpy.random.default_rng(0).standard_normal((2, 13)).astype("float32")
+        parts = [g[:, :4], g[:, 4:8], g[:, 8:12]]
+    minigrad.autograd.backward(x.split(4, dim=1), [minigrad.from_numpy(p) for p in parts])
+    assert (x.grad.numpy() == numpy.concatenate(parts, 1)).all()

@@ -12,6 +12,8 @@ import math
 import operator
 from typing import TYPE_CHECKING
 
+import numpy
+
 from .. import dtypes
 from ..backend import add_at, array_module
 from ..op import Variable, primitive, wrap
@@ -488,7 +490,34 @@ def split_along(xp, x, *, dim, sections):
     )
 
 
-split_along.vjp(x=lambda g, dim: join_along(*_pieces(g), dim=dim))
+def _side_by_side(pieces, dim):
+    """The array of which these are the slices along dim, first to last; None if there is none."""
+    first = pieces[0]
+    base = getattr(first, "base", None)
+    if len(pieces) < 2 or type(base) is not numpy.ndarray or not base.flags.c_contiguous:
+        return None
+    size = builtins.sum(piece.shape[dim] for piece in pieces)
+    shape = (*first.shape[:dim], size, *first.shape[dim + 1 :])
+    if base.size != math.prod(shape) or base.dtype != first.dtype:
+        return None
+    whole, at = base.reshape(shape), 0
+    for piece in pieces:
+        part = whole[(*(builtins.slice(None),) * dim, builtins.slice(at, at + piece.shape[dim]))]
+        mine = type(piece) is numpy.ndarray and piece.base is base and piece.dtype == base.dtype
+        if not mine or part.__array_interface__ != piece.__array_interface__:
+            return None
+        at += piece.shape[dim]
+    return whole
+
+
+def _rejoined(g, dim):
+    """The gradient of a split: a copy of its pieces, or where they already lie in a row, that row."""
+    pieces = _pieces(g)
+    whole = _side_by_side(pieces, dim)
+    return join_along(*pieces, dim=dim) if whole is None else whole
+
+
+split_along.vjp(x=lambda g, dim: _rejoined(g, dim))
 split_along.samples(
     lambda rand: [
         (rand(2, 5), {"dim": 1, "sections": (2, 0, 3)}),
