@@ -31,7 +31,8 @@ class Reader:
         self.asked = {name: True for name in ASKED if getattr(config, name)}
         self.cache = self.inputs.pop("past_key_values", None)
         self.is_pair = is_pair(model)
-        self.rows = None  # which of the R rows are read on; None for all
+        self.rows = None  # which rows are read on; None for all
+        self.total = None  # R
         self.began = False
 
     def read(self, ids):
@@ -53,7 +54,7 @@ class Reader:
             self.began = True
             logits, output = self._repeat(logits, output)
         if self.rows is not None:
-            whole = logits.new_zeros(self.all, logits.shape[1])
+            whole = logits.new_zeros(self.total, logits.shape[1])
             whole[self.rows] = logits
             logits = whole
         return logits, output
@@ -86,7 +87,7 @@ class Reader:
             place[self.rows] = torch.arange(len(self.rows), device=parents.device)
             local = place[parents]
         count = total if self.rows is None else len(self.rows)
-        self.rows, self.all = (None if len(rows) == total else rows), total
+        self.rows, self.total = (None if len(rows) == total else rows), total
         if len(local) < count:
             if self.cache is not None:
                 self.cache.batch_select_indices(local)
