@@ -147,6 +147,7 @@ class CausalTrainer(Loop):
         )
         super().__init__(model, optimizer, EarlyStopping(None, mode="min"), folder, progress)
         self.settings = settings
+        self.parameters = list(model.parameters())  # to look for them at every update takes a while
 
     @property
     def updates(self) -> int:
@@ -206,7 +207,7 @@ class CausalTrainer(Loop):
             (loss if batches == 1 else loss / batches).backward()
             total += loss.item() / batches
         if settings.grad_clip:
-            clip_grad_norm_(self.model.parameters(), settings.grad_clip)
+            clip_grad_norm_(self.parameters, settings.grad_clip)
         self.optimizer.step()
         return total
 
