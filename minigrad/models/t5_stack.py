@@ -127,11 +127,16 @@ class T5Stack(T5PreTrainedModel):
         """The table of word vectors."""
         return self.embed_tokens
 
+    def padding_mask(self, attention_mask):
+        """True for tokens, (B, 1, 1, S); None where all are, so that texts share one bias."""
+        mask = self.attention_mask(attention_mask)
+        return None if mask is None or bool(mask.all()) else mask
+
     def self_mask(self, attention_mask, length: int, past: int):
         """What is added to the scores: (1 or B, A, T, past + T), -inf where none may look."""
         bias = self.block[0].layer[0].SelfAttention.compute_bias(length, past)
         if not self.config.is_decoder:
-            mask = self.attention_mask(attention_mask)
+            mask = self.padding_mask(attention_mask)
         else:
             mask, causal = causal_mask(attention_mask, length, past, bias.device)
             if causal:
@@ -159,7 +164,7 @@ class T5Stack(T5PreTrainedModel):
         want_states, want_weights = self.asked_for(output_hidden_states, output_attentions)
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         mask = self.self_mask(attention_mask, x.shape[1], past)
-        source_mask = self.attention_mask(encoder_attention_mask)
+        source_mask = self.padding_mask(encoder_attention_mask)
         x = self.dropout(x)
         states, attentions, crosses = [], [], []
         for block in self.block:
