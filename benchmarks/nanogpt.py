@@ -136,7 +136,15 @@ def draw(sides, path) -> None:
         left.plot(numbers[len(kernel) - 1 :], smooth, color=colour, lw=wide, zorder=3 - wide)
         valid = [e["valid"] for e in side.estimates.values()]
         label = f"{side.name}, whole validation text: {side.whole:.3f}"
-        left.plot(list(side.estimates), valid, "o", color=colour, ms=2 + 2 * wide, label=label)
+        left.plot(
+            list(side.estimates),
+            valid,
+            "o",
+            color=colour,
+            ms=2 + 2 * wide,
+            zorder=9 - wide,
+            label=label,
+        )
         right.plot(numpy.cumsum(side.seconds), numbers, color=colour, label=side.name)
     left.axhline(1.88, color="black", lw=0.8, ls="--", label="nanoGPT's README: 1.88")
     left.set_xlabel("update (lines: training, mean of 25; dots: validation)")

@@ -302,3 +302,19 @@ def test_both_sides_of_the_benchmark(tmp_path):
     ids = CORPUS.valid[: (len(CORPUS.valid) - 1) // 8 * 8 + 1]
     expected = text_loss(sides[0].model, ids, 8)
     assert [side.text()["loss"] for side in sides] == pytest.approx([expected] * 2, rel=1e-4)
+
+
+def test_commands(tmp_path):
+    testing = pytest.importorskip("typer.testing")
+    from minigrad.cli import _app
+
+    (tmp_path / "rhyme.txt").write_text(RHYME, encoding="utf-8")
+    run = lambda *words: testing.CliRunner().invoke(_app(), [str(word) for word in words])
+    small = "--updates 12 --layers 1 --heads 2 --width 8 --context 8 --batch-size 4".split()
+    done = run("lm", tmp_path / "rhyme.txt", "--out", tmp_path / "gpt", *small)
+    assert done.exit_code == 0 and "validation loss, whole text" in done.output
+    assert (tmp_path / "gpt" / "history.png").is_file()
+    again = run("lm", tmp_path / "rhyme.txt", "--out", tmp_path / "gpt", *small, "--resume")
+    assert again.exit_code == 0  # nothing is left to do
+    written = run("generate", tmp_path / "gpt", "--prompt", "the ", "--length", 5)
+    assert written.exit_code == 0 and len(written.output) == len("the ") + 5 + 1
