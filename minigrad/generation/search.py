@@ -49,7 +49,8 @@ def search(reader, ids, processors, criteria, config, record, *, pad, streamer=N
     ids = ids.repeat_interleave(reader.repeats, 0) if reader.repeats > 1 else ids
     rows = ids.shape[0]
     open_rows = torch.ones(rows, dtype=torch.bool, device=ids.device)
-    several = rows > 1 and any(hasattr(criterion, "eos_token_id") for criterion in criteria)
+    ends = any(hasattr(criterion, "eos_token_id") for criterion in criteria)
+    several = rows > 1 and ends and pad is not None
     while True:
         logits, output = reader.read(step_ids)
         scores = processors(ids, logits)

@@ -312,8 +312,7 @@ def multinomial(
     stream = _stream(generator)
     rows = weights.reshape(-1, weights.shape[-1])
     if not replacement or num_samples == 1:
-        # the smallest of exponential variables with rates w is index i with probability w_i / sum w
-        race = rows / stream.exponential(rows.size).reshape(rows.shape).astype(rows.dtype)
+        race = _race(rows, stream)
         if num_samples == 1:
             chosen = race.argmax(-1)
         else:
@@ -327,6 +326,19 @@ def multinomial(
         numpy.minimum(chosen, rows.shape[1] - 1, out=chosen)
     chosen = chosen.astype(numpy.int64).reshape(*weights.shape[:-1], num_samples)
     return _finish(chosen, input.device, False, out, "multinomial")
+
+
+def _race(rows, stream):
+    """w / e, e exponential: the largest is that of index i with probability w_i / sum w.
+
+    All of e are drawn, but no logarithm is taken for those with w = 0: most, where few tokens of a
+    vocabulary may come.
+    """
+    units = stream.uniform(rows.size, numpy.float64).reshape(rows.shape)
+    race = numpy.zeros_like(rows)
+    live = rows > 0
+    race[live] = rows[live] / -numpy.log1p(-units[live]).astype(rows.dtype)
+    return race
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
