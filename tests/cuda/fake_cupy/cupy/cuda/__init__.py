@@ -1,9 +1,12 @@
 """cupy.cuda of the stand-in: devices, streams, events and memory that only keep count."""
 
-import time
+import time as _time
 
 from .. import _memory
-from .._memory import CUDARuntimeError, MemoryPointer, MemoryPool, allocator, current  # noqa: F401
+from .._memory import CUDARuntimeError as _CUDARuntimeError
+from .._memory import MemoryPointer, MemoryPool  # noqa: F401
+from .._memory import allocator as _allocator
+from .._memory import current as _current
 from . import memory, runtime  # noqa: F401
 
 
@@ -16,7 +19,7 @@ class Device:
     """As cupy.cuda.Device: `with Device(1):` makes it the current one."""
 
     def __init__(self, device=None):
-        self.id = current.device if device is None else int(device)
+        self.id = _current.device if device is None else int(device)
         self._before = []
 
     def use(self):
@@ -24,7 +27,7 @@ class Device:
         runtime.setDevice(self.id)
 
     def __enter__(self):
-        self._before.append(current.device)
+        self._before.append(_current.device)
         self.use()
         return self
 
@@ -70,7 +73,7 @@ class Stream:
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.ptr = 0 if null else id(self)
-        self.device_id = -1 if null else current.device
+        self.device_id = -1 if null else _current.device
         self.is_non_blocking = non_blocking
         self.priority = priority or 0
         self.done = True
@@ -78,15 +81,15 @@ class Stream:
 
     def use(self):
         """Make it the current stream."""
-        current.stream = self
+        _current.stream = self
         return self
 
     def __enter__(self):
-        self._before.append(current.stream)
+        self._before.append(_current.stream)
         return self.use()
 
     def __exit__(self, *exc):
-        current.stream = self._before.pop()
+        _current.stream = self._before.pop()
 
     def synchronize(self):
         """Wait for its work."""
@@ -117,7 +120,7 @@ class Event:
 
     def record(self, stream=None):
         """Now."""
-        self._time = time.perf_counter()
+        self._time = _time.perf_counter()
 
     def synchronize(self):
         """Wait for it."""
@@ -126,23 +129,23 @@ class Event:
 def get_elapsed_time(start_event, end_event):
     """Milliseconds between two recorded events."""
     if start_event._time is None or end_event._time is None or not start_event._timing:
-        raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
+        raise _CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
     return 1e3 * (end_event._time - start_event._time)
 
 
 def get_current_stream(device_id=-1):
     """The stream in use."""
-    return current.stream or Stream.null
+    return _current.stream or Stream.null
 
 
 def get_device_id():
     """The number of the current device."""
-    return current.device
+    return _current.device
 
 
 def alloc(size):
     """Memory by the current allocator."""
-    return allocator.function(size)
+    return _allocator.function(size)
 
 
 def set_allocator(allocator=None):

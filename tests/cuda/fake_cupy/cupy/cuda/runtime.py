@@ -1,7 +1,9 @@
 """cupy.cuda.runtime of the stand-in: the calls of the CUDA runtime that minigrad makes."""
 
 from .. import _memory
-from .._memory import CUDARuntimeError, current, pool
+from .._memory import CUDARuntimeError
+from .._memory import current as _current
+from .._memory import pool as _pool
 
 is_hip = False
 
@@ -19,12 +21,12 @@ def getDeviceCount():
 
 def getDevice():
     """The current device of this thread."""
-    return current.device
+    return _current.device
 
 
 def setDevice(device):
     """Make a device the current one of this thread."""
-    current.device = _check(device)
+    _current.device = _check(device)
 
 
 def deviceSynchronize():
@@ -33,7 +35,7 @@ def deviceSynchronize():
 
 def memGetInfo():
     """(free, total) bytes of the current device."""
-    return _memory.TOTAL - pool.total_bytes(), _memory.TOTAL
+    return _memory.TOTAL - _pool.total_bytes(), _memory.TOTAL
 
 
 def getDeviceProperties(device):

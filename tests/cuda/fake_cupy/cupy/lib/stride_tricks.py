@@ -1,5 +1,5 @@
 """cupy.lib.stride_tricks of the stand-in."""
 
-from .._functions import within
+from .._functions import within as _within
 
-globals().update(within("lib.stride_tricks"))
+globals().update(_within("lib.stride_tricks"))

@@ -2,6 +2,6 @@
 
 from numpy.linalg import LinAlgError  # noqa: F401
 
-from .._functions import within
+from .._functions import within as _within
 
-globals().update(within("linalg"))
+globals().update(_within("linalg"))
