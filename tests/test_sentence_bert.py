@@ -7,6 +7,7 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_checks import check_gradient
 
 import minigrad as mg
 from minigrad import models
@@ -62,6 +63,21 @@ def test_pooling_is_that_of_each_text_alone(batch, length, mode, data):
     for row, keep, vector in zip(states, lengths, found, strict=True):
         expected = {"mean": row[:keep].mean(0), "max": row[:keep].max(0), "cls": row[0]}[mode]
         numpy.testing.assert_allclose(vector, expected, rtol=1e-12)
+
+
+def test_a_class_from_the_mean():
+    mg.manual_seed(3)
+    config = models.BertConfig(**SIZES, num_labels=3, hidden_dropout_prob=0.0)
+    model = models.BertForSentenceClassification(config).double().eval()
+    batch = Letters()(["It rains", "A much longer text"], max_length=9)
+    states = model.bert(**batch).last_hidden_state
+    lengths = batch["attention_mask"].sum(1).tolist()
+    means = mg.stack([row[:n].mean(0) for row, n in zip(states, lengths, strict=True)])
+    found = model(**batch, labels=mg.tensor([2, 0]))
+    expected = model.classifier(means)
+    assert mg.allclose(found.logits, expected, rtol=1e-10)
+    assert mg.allclose(found.loss, mg.nn.functional.cross_entropy(expected, mg.tensor([2, 0])))
+    check_gradient(model, lambda: model(**batch, labels=mg.tensor([2, 0])).loss)
 
 
 def test_losses_equal_their_formulas_in_torch():

@@ -85,6 +85,7 @@ from .roberta import (
     RobertaModel,
 )
 from .sentence_bert import SentenceTransformer
+from .sentence_classifier import BertForSentenceClassification
 from .seq2seq import Seq2Seq
 from .sentimentcnn import SentimentCNN
 from .t5 import (
@@ -141,6 +142,7 @@ __all__ = [
     "BertForNextSentencePrediction",
     "BertForPreTraining",
     "BertForQuestionAnswering",
+    "BertForSentenceClassification",
     "BertForSequenceClassification",
     "BertForTokenClassification",
     "BertModel",
