@@ -30,3 +30,19 @@ def test_values_and_gradients(rows, dtype, tolerance):
         )
     without = F.linear(leaves[0].detach(), leaves[1].detach())
     numpy.testing.assert_allclose(without.numpy(), x @ w.T, rtol=tolerance, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+def test_weights_kept_the_other_way(rows):
+    """(in, out), as GPT-2 keeps them, of a million numbers."""
+    draw = numpy.random.default_rng(rows)
+    x, w, b = (draw.standard_normal(shape) for shape in ((rows, 1, 900), (900, 1200), 1200))
+    leaves = [mg.tensor(value, requires_grad=True) for value in (x, w)]
+    out = F.linear(leaves[0], leaves[1].mT, mg.tensor(b))
+    numpy.testing.assert_allclose(out.numpy(force=True), x @ w + b, rtol=1e-12, atol=1e-10)
+    out.backward(mg.ones_like(out))
+    numpy.testing.assert_allclose(
+        leaves[1].grad.numpy(), x.sum(0).T.repeat(1200, 1), rtol=1e-12, atol=1e-10
+    )
+    expected = numpy.broadcast_to(w.sum(1), x.shape)
+    numpy.testing.assert_allclose(leaves[0].grad.numpy(), expected, rtol=1e-12, atol=1e-10)

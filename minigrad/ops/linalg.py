@@ -74,12 +74,18 @@ def _product(xp, x, y, bias=None):
 
 
 def _of_rows(xp, x, y, bias):
-    """x (R, k) @ y (k, n) + bias. Two to FEW - 1 rows, a decoder's step with beams or several texts:
-    the matrix y^T, which lies in memory as a Linear's weight, is read once."""
-    few = x.ndim == 2 and 1 < len(x) < FEW and y.size >= LARGE
-    if not few or x.dtype != y.dtype or not y.T.flags.c_contiguous:
+    """x (R, k) @ y (k, n) + bias. Two to FEW - 1 rows are a decoder's step with beams or several texts:
+    BLAS takes up to five times as long as for one. Where y^T lies in memory, as a Linear's weight does,
+    it is read once; where y does (GPT-2), up to four rows are multiplied one by one."""
+    few = x.ndim == 2 and 1 < len(x) < FEW and y.size >= LARGE and x.dtype == y.dtype
+    if few and y.T.flags.c_contiguous:
+        out = few_rows[xp](x, y.T)
+    elif few and y.flags.c_contiguous and len(x) < 5 and y.size >= 1 << 20:
+        out = xp.empty((len(x), y.shape[1]), x.dtype)
+        for row, into in zip(x, out, strict=True):
+            xp.matmul(row, y, out=into)
+    else:
         return product[xp](x, y, bias=bias)
-    out = few_rows[xp](x, y.T)
     if bias is not None:
         out += bias
     return out
