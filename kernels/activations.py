@@ -15,7 +15,7 @@ from ..backend import array_module, error_function
 from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
-from .vector_math import erf, exp, sigmoid, tanh
+from .vector_math import erf, normal, sigmoid, tanh
 
 GRAIN = 1 << 13  # numbers worth a piece of their own
 
@@ -147,12 +147,10 @@ def _silu_gradient(begin, end, g, x, out):
 @compiled
 def _gelu_gradient(begin, end, g, x, out):
     g, x, out = g[begin:end], x[begin:end], out[begin:end]
-    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(0.7071067811865476)
     density = x.dtype.type(0.3989422804014327)
     for i in range(x.size):
-        v = x[i]
-        normal = half * (one + erf(v * root))
-        out[i] = g[i] * (normal + v * density * exp(-half * v * v))
+        below, e = normal(x[i])
+        out[i] = g[i] * (below + x[i] * density * e)
 
 
 @compiled

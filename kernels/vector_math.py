@@ -1,9 +1,10 @@
-"""exp, tanh, sigmoid and erf for compiled loops: float32 by polynomials that vectorise, float64 by libm.
+"""exp, tanh, sigmoid, erf, normal for compiled loops: float32 by polynomials that vectorise, else libm.
 
 libm's functions, called number by number, keep a loop from using the processor's vector units and
 cost 5 to 50 times as much as these. Each float32 formula has no branches and no tables. Largest
 errors, over all float32 numbers in the ranges where the result is neither 0 nor 1 nor infinite (see
-tests/test_vector_math.py): exp 1.2, tanh 1.8, sigmoid 2.6, erf 1.4 units in the last place (ulp).
+tests/test_vector_math.py): exp 1.2, tanh 1.8, sigmoid 2.6, erf 1.4 units in the last place (ulp); of
+the normal distribution function 2.5e-7.
 
 The coefficients are weighted least-squares fits, reweighted until the largest error was least.
 """
@@ -93,6 +94,22 @@ def erf_float32(x):
 
 
 @inlined
+def normal_float32(x):
+    """(Phi(x), e^(-x^2 / 2)): below -|x| lies e^(-x^2 / 2) t p(t), t = 1 / (1 + c |x|)."""
+    e = exp_float32(float32(-0.5) * x * x)
+    t = float32(1.0) / (float32(1.0) + float32(0.33587572) * abs(x))
+    p = float32(0.04375686123967171)
+    p = p * t + float32(-0.20249682664871216)
+    p = p * t + float32(0.2794167697429657)
+    p = p * t + float32(-0.0424703806638717)
+    p = p * t + float32(0.1600964367389679)
+    p = p * t + float32(0.12726213037967682)
+    p = p * t + float32(0.13443498313426971)
+    tail = e * t * p
+    return (tail if x < float32(0.0) else float32(1.0) - tail), e
+
+
+@inlined
 def exp_float64(x):
     return libm_exp(x)
 
@@ -113,7 +130,13 @@ def erf_float64(x):
     return libm_erf(x)
 
 
+@inlined
+def normal_float64(x):
+    return 0.5 * (1.0 + libm_erf(x * 0.7071067811865476)), libm_exp(-0.5 * x * x)
+
+
 exp = ByDtype("exp", exp_float32, exp_float64)
 tanh = ByDtype("tanh", tanh_float32, tanh_float64)
 sigmoid = ByDtype("sigmoid", sigmoid_float32, sigmoid_float64)
 erf = ByDtype("erf", erf_float32, erf_float64)
+normal = ByDtype("normal", normal_float32, normal_float64)

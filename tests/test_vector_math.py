@@ -9,11 +9,12 @@ from minigrad.kernels.kernel import compiled
 
 special = pytest.importorskip("scipy.special")
 
-exp, tanh, sigmoid, erf = (
+exp, tanh, sigmoid, erf, normal = (
     vector_math.exp,
     vector_math.tanh,
     vector_math.sigmoid,
     vector_math.erf,
+    vector_math.normal,
 )
 
 
@@ -39,6 +40,18 @@ def sigmoid_loop(x, out):
 def erf_loop(x, out):
     for i in range(x.size):
         out[i] = erf(x[i])
+
+
+@compiled
+def normal_loop(x, out):
+    for i in range(x.size):
+        out[i] = normal(x[i])[0]
+
+
+@compiled
+def bell_loop(x, out):
+    for i in range(x.size):
+        out[i] = normal(x[i])[1]
 
 
 # (loop, the same in float64, range, most ulp in float32)
@@ -85,9 +98,23 @@ def test_special_values(name, dtype):
     numpy.testing.assert_allclose(run(loop, x), expected, rtol=1e-6, atol=1e-40)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_normal_distribution():
+    x = numpy.linspace(-40, 40, 400_001)
+    narrow = x.astype("float32")
+    wide = narrow.astype("float64")
+    assert abs(run(normal_loop, narrow) - special.ndtr(wide)).max() <= 2.5e-7
+    numpy.testing.assert_allclose(run(normal_loop, x), special.ndtr(x), rtol=0, atol=4e-16)
+    for values, exact, unit in ((narrow, wide, 2**-24), (x, x, 2**-53)):
+        bell = numpy.exp(-0.5 * exact * exact)  # whose exponent, at most 104, has been rounded
+        numpy.testing.assert_allclose(run(bell_loop, values), bell, rtol=110 * unit, atol=2e-45)
+    ends = numpy.array([numpy.nan, numpy.inf, -numpy.inf, 0.0], "float32")
+    numpy.testing.assert_array_equal(run(normal_loop, ends)[:3], [numpy.nan, 1, 0])
+    assert run(normal_loop, ends)[3] == pytest.approx(0.5, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "normal"])
 def test_loops_use_vector_registers(name):
-    loop = FUNCTIONS[name][0]
+    loop = normal_loop if name == "normal" else FUNCTIONS[name][0]
     x = numpy.ones(64, "float32")
     fresh = compiled(loop.function)
     fresh.keep = False  # code from the disk cache can't be looked at
