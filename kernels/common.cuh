@@ -19,6 +19,8 @@ struct Wider<double> {
 };
 using A = Wider<T>::type;  // what is computed with: sums of halves need the bits of a float
 
+#define INF A(__int_as_float(0x7F800000))  // run-time compilation has no INFINITY
+
 constexpr unsigned ALL = 0xffffffff;  // the lanes of a warp
 constexpr int WARP = 32;
 

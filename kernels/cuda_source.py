@@ -68,12 +68,13 @@ def function(file: str, kernel: str, dtype_name: str):
     return require_cupy().RawModule(code=source(file), options=options).get_function(kernel)
 
 
-def launch(file: str, kernel: str, dtype, grid, block, *arguments) -> None:
-    """Start a kernel; grid and block: a number, or a tuple of up to three."""
+def launch(file: str, kernel: str, dtype, grid, block, *arguments, shared: int = 0) -> None:
+    """Start a kernel; grid and block: a number, or a tuple of up to three; shared: dynamic bytes."""
     function(file, kernel, dtype.name)(
         grid if isinstance(grid, tuple) else (grid,),
         block if isinstance(block, tuple) else (block,),
         tuple(map(_argument, arguments)),
+        shared_mem=shared,
     )
 
 

@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.kernels import (
     activations,
+    attention,
+    attention_cuda,
     clip,
     cross_entropy,
     cuda_parts,
@@ -52,7 +54,7 @@ class Machine:
         defines = {key: value or "1" for key, value in defines}
         code = cuda_source.source(file)
         run = builder.build(code, defines, MODE).kernel(name)
-        return lambda *launch: run(*launch, seed=cls.seed, reach=cls.reach)
+        return lambda *launch, **options: run(*launch, **options, seed=cls.seed, reach=cls.reach)
 
     @classmethod
     def address(cls, array):
@@ -91,12 +93,12 @@ def on_gpu(one, *arguments, seeds=SEEDS):
     return found[0]
 
 
-def check(one, *arguments, factor=1):
+def check(one, *arguments, factor=1, seeds=SEEDS):
     """The kernel's results and what it changed are the reference's."""
     expected_arguments = copy.deepcopy(arguments)
     with numpy.errstate(all="ignore"):
         expected = arrays_in(one.reference(*expected_arguments))
-    found, changed = on_gpu(one, *arguments)
+    found, changed = on_gpu(one, *arguments, seeds=seeds)
     assert_near(found, expected, factor)
     assert_near(arrays_in(changed), arrays_in(expected_arguments), factor)
 
@@ -370,6 +372,67 @@ def test_clipping(dtype, monkeypatch):
     check(clip.total_norm, [arrays[2]])
     check(clip.scale_all, arrays, 0.3)
     check(clip.scale_all, [arrays[0].T, arrays[1]], 0.3)
+
+
+# -- attention ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+@given(
+    st.integers(1, 2),
+    st.sampled_from([(1, 1), (2, 2), (4, 2), (2, 1)]),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([(1, 1), (8, 8), (33, 5)]),
+    st.sampled_from(["none", "bools", "numbers", "columns"]),
+    st.booleans(),
+    st.sampled_from([0.0, 0.0, 0.4, 1.0]),
+    st.sampled_from(NAMES[:2]),
+    st.booleans(),
+)
+def test_attention(batch, heads, queries, keys, widths, masked, causal, dropout, dtype, turned):
+    (h, shared), (d, e) = heads, widths
+    shapes = (batch, h, queries, d), (batch, shared, keys, d), (batch, shared, keys, e)
+    q, k, v = (numbers(*shape, dtype=dtype, seed=i) for i, shape in enumerate(shapes))
+    if turned:  # as they lie in memory after a projection
+        q, k, v = (x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3) for x in (q, k, v))
+    rng = numpy.random.default_rng(queries)
+    mask = {
+        "none": None,
+        "bools": rng.random((batch, 1, queries, keys)) < 0.5,
+        "numbers": numbers(h, queries, keys, dtype=dtype, seed=4),
+        "columns": rng.random((batch, 1, 1, keys)) < 0.5,
+    }[masked]
+    options = mask, d**-0.5, causal, dropout, 12345
+    assert attention_cuda._fits(q, k, v, mask)
+    check(attention.attention, q, k, v, *options, factor=10, seeds=SEEDS[:2])
+    out, logs = attention.attention.reference(q, k, v, *options)
+    g = numbers(*out.shape, dtype=dtype, seed=5)
+    check(attention.attention_backward, g, out, logs, q, k, v, *options, factor=30, seeds=SEEDS[:2])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_of_more_queries_and_wide_heads(causal, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "MODE", "address" if MODE == "address" else False)
+    q, k, v = numbers(3, 1, 2, 70, 100)
+    options = None, 0.1, causal, 0.2, 7
+    check(attention.attention, q, k[:, :1], v[:, :1], *options, factor=10)
+    out, logs = attention.attention.reference(q, k, v, *options)
+    check(attention.attention_backward, out, out, logs, q, k, v, *options, factor=30)
+
+
+def test_attention_of_halves():
+    q, k, v = (numbers(1, 2, 40, 16, dtype="float16", seed=i) for i in range(3))
+    options = None, 0.25, True, 0.0, 0
+    wide = [x.astype("float32") for x in (q, k, v)]
+    expected, logs = attention.attention.reference(*wide, *options)
+    found, _ = on_gpu(attention.attention, q, k, v, *options)
+    assert_near(found, [expected.astype("float16"), logs.astype("float16")])
+
+
+def test_attention_that_does_not_fit_is_the_reference():
+    q = numbers(1, 1, 3, 130)
+    check(attention.attention, q, q, q, None, 0.1, False, 0.0, 0)
 
 
 # -- all of them, otherwise -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy
 
 from ..backend import array_module
 from ..generator import default_generator
+from ..kernels import attention_cuda  # noqa: F401 (it adds the GPU to the kernels of attention)
 from ..kernels.attention import attention, attention_backward, mask_gradient
 from ..kernels.random_bits import SEED_BITS, keep_mask
 from ..op import primitive, wrap

@@ -143,9 +143,10 @@ void access(const void* address, int size, bool writes, bool atomic, bool aligne
     site = static_cast<const char*>(from);
     const char* at = static_cast<const char*>(address);
     const char* doing = atomic ? "an atomic operation on" : writes ? "a write of" : "a read of";
-    Watched* in = nullptr;
-    for (Watched& array : arrays)
-        if (array.holds(at, size)) in = &array;
+    static size_t latest = 0;  // most accesses are where the one before was
+    Watched* in = latest < arrays.size() && arrays[latest].holds(at, size) ? &arrays[latest] : nullptr;
+    for (size_t i = 0; i < arrays.size() && !in; i++)
+        if (arrays[i].holds(at, size)) in = &arrays[latest = i];
     if (!in && !is_innocent(at, size)) report_outside(doing, at, size);
     if (in && aligned && reinterpret_cast<uintptr_t>(at) % size)
         fail("%s %d bytes at %p, which is not a multiple of %d", doing, size, address, size);

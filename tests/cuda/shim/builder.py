@@ -99,7 +99,7 @@ def _runtime(sanitize):
     files = [HERE / "runtime.cpp", HERE / "access.cpp"]
     text = "".join(f'#include "{file}"\n' for file in files)
     flags = SANITIZE["address"][:2] if sanitize == "address" else ()
-    return _compile(text, flags, None, "runtime")
+    return _compile(text, ["-O2", *flags], None, "runtime")
 
 
 @functools.cache
@@ -120,7 +120,7 @@ def _compile(text, flags, library, kind):
     if GXX is None:
         raise CompileError("g++ is not installed")
     key = hashlib.sha256(_headers())
-    key.update(repr((text, flags, library, OPTIONS, platform_stamp())).encode())
+    key.update(repr((text, list(flags), library, OPTIONS, platform_stamp())).encode())
     for header in sorted(KERNELS.glob("*.cuh")):
         key.update(header.read_bytes())
     done = cache_folder() / f"{kind}-{key.hexdigest()[:24]}.so"
@@ -275,7 +275,8 @@ class Kernel:
         pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
         arrays = [(i, x) for i, x in enumerate(args) if isinstance(x, numpy.ndarray) and x.size]
         arrays += [(len(args) + i, x) for i, x in enumerate(reach)]
-        ranges = (_Range * len(arrays))(*[_range(i, x) for i, x in arrays])
+        places = {numpy.lib.array_utils.byte_bounds(x): (i, x.itemsize) for i, x in arrays[::-1]}
+        ranges = (_Range * len(places))(*[(*ends, *what) for ends, what in places.items()])
         checked = self.module.sanitize == "races"
         launch = _Launch(
             grid, block, shared_mem, seed & (2**64 - 1), *[x.value for x in self.module.statics],
@@ -318,12 +319,6 @@ def _letter(dtype):
     if dtype.name in ("float16", "bfloat16"):
         return {"float16": "h2", "bfloat16": "b2"}[dtype.name]
     return {"b": "u"}.get(dtype.kind, dtype.kind) + str(dtype.itemsize)
-
-
-def _range(i, array):
-    """The memory of an array; one that is not contiguous reaches from its first to its last byte."""
-    low, high = numpy.lib.array_utils.byte_bounds(array)
-    return _Range(low, high, i, array.itemsize)
 
 
 if __name__ == "__main__":  # compile one file: python builder.py kernels/norm.cu T=float races
