@@ -69,14 +69,49 @@ def test_batches_are_windows_of_the_text():
         random_batch(ids[:6], 5, 6)
 
 
-def test_batches_are_those_of_nanogpt():
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_seed_gives_nanogpts_run(accumulate):
+    """Its train.py, in short: what is drawn when, and what is estimated when."""
     torch = pytest.importorskip("torch")
-    ids = minigrad.arange(500)
-    torch.manual_seed(3)
-    minigrad.manual_seed(3)
-    starts = torch.randint(500 - 16, (12,))
-    inputs, _ = random_batch(ids, 12, 16)
-    assert inputs[:, 0].tolist() == starts.tolist()
+    chosen = settings(gradient_accumulation_steps=accumulate, max_iters=20)
+    minigrad.manual_seed(1337)
+    ours = GPT(chosen.config(len(CORPUS.vocab))).double()
+    history = CausalTrainer(ours, chosen).fit(CORPUS.train, CORPUS.valid)
+    torch.manual_seed(1337)
+    module = on_torch("gpt")
+    model = module.GPT(module.GPTConfig(**vars(chosen.config(len(CORPUS.vocab))))).double()
+    texts = [torch.tensor(ids.numpy()) for ids in (CORPUS.train, CORPUS.valid)]
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+
+    def get_batch(ids):
+        ix = torch.randint(len(ids) - 8, (4,))
+        return [torch.stack([ids[i + k : i + k + 8] for i in ix]) for k in (0, 1)]
+
+    expected = []
+    x, y = get_batch(texts[0])
+    for update in range(21):
+        for group in optimizer.param_groups:
+            group["lr"] = chosen.rate(update)
+        if update % 10 == 0:
+            with torch.no_grad():
+                means = [
+                    sum(model(*get_batch(ids))[1].item() for _ in range(3)) / 3 for ids in texts
+                ]
+            expected.append(means)
+        for _ in range(accumulate):
+            loss = model(x, y)[1] / accumulate
+            x, y = get_batch(texts[0])
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    found = [[e.train_loss, e.valid_loss] for e in history.epochs]
+    assert [e.number for e in history.epochs] == [0, 10, 20]
+    # the first weights, drawn in float32, agree but for the last bit
+    numpy.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_matrices_alone_decay():
@@ -100,40 +135,6 @@ def test_matrices_alone_decay():
     assert (shift == before[1]).all()
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_the_curve_is_that_of_torch(accumulate):
-    torch = pytest.importorskip("torch")
-    chosen = settings(gradient_accumulation_steps=accumulate, grad_clip=0.5)
-    ours = model_of(chosen).double()
-    trainer = CausalTrainer(ours, chosen)
-    module = on_torch("gpt")
-    theirs = module.GPT(module.GPTConfig(**vars(chosen.config(len(CORPUS.vocab))))).double()
-    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
-    groups = [
-        {"params": [p for p in theirs.parameters() if p.dim() > 1], "weight_decay": 0.1},
-        {"params": [p for p in theirs.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
-    ids = torch.tensor(CORPUS.train.numpy())
-    minigrad.manual_seed(5)
-    torch.manual_seed(5)
-    for update in range(12):
-        found = trainer.step(update, CORPUS.train)
-        for group in optimizer.param_groups:
-            group["lr"] = chosen.rate(update)
-        optimizer.zero_grad()
-        expected = 0.0
-        for _ in range(accumulate):
-            places = torch.randint(len(ids) - 8, (4,))
-            x, y = (torch.stack([ids[i + k : i + k + 8] for i in places]) for k in (0, 1))
-            loss = theirs(x, y)[1] / accumulate
-            loss.backward()
-            expected += loss.item()
-        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
-        optimizer.step()
-        assert found == pytest.approx(expected, rel=1e-9)
-
-
 def test_one_update_of_three_batches_is_one_of_a_batch_three_times_as_large():
     losses = []
     for size, accumulate in ((12, 1), (4, 3)):
@@ -147,7 +148,7 @@ def test_one_update_of_three_batches_is_one_of_a_batch_three_times_as_large():
 
 def test_training_learns_and_resumes_exactly(tmp_path):
     whole = train_gpt(CORPUS, settings(dropout=0.1), tmp_path / "whole")
-    assert [e.number for e in whole.history.epochs] == [10, 20, 30]
+    assert [e.number for e in whole.history.epochs] == [0, 10, 20, 30]
     assert whole.history.epochs[-1].valid_loss < 2.6 < math.log(len(CORPUS.vocab))
     train_gpt(CORPUS, settings(dropout=0.1, max_iters=20), tmp_path / "parts")
     parts = train_gpt(
@@ -168,18 +169,17 @@ def test_training_learns_and_resumes_exactly(tmp_path):
         )
 
 
-def test_samples_and_estimates_leave_the_random_stream_alone():
+def test_samples_leave_the_random_stream_alone():
     samples = []
     with_samples = train_gpt(CORPUS, settings(), sample=samples.append, sample_length=20)
-    assert [len(text) for text in samples] == [20] * 3
+    assert [len(text) for text in samples] == [20] * 4
     assert with_samples.valid_loss == train_gpt(CORPUS, settings()).valid_loss
-    minigrad.manual_seed(0)
-    state = minigrad.get_rng_state()
     model = model_of(settings(dropout=0.5)).train()
-    state = minigrad.get_rng_state()
+    minigrad.manual_seed(1)
     first = estimate_loss(model, CORPUS.valid, settings())
-    assert estimate_loss(model, CORPUS.valid, settings()) == first
-    assert (minigrad.get_rng_state() == state).all() and model.training
+    minigrad.manual_seed(1)
+    assert estimate_loss(model, CORPUS.valid, settings()) == first  # there is no dropout
+    assert model.training
 
 
 def test_the_loss_of_the_whole_text():
@@ -249,7 +249,7 @@ def test_pictures_and_progress(tmp_path):
     plot_language_history(result.history, tmp_path / "h.png", "a", False, "update")
     assert (tmp_path / "h.png").read_bytes()[:4] == b"\x89PNG"
     result.history.save(tmp_path / "h.json")
-    assert len(json.loads((tmp_path / "h.json").read_text())) == 3
+    assert len(json.loads((tmp_path / "h.json").read_text())) == 4
 
 
 def test_a_file_of_ones_own(tmp_path):

@@ -26,8 +26,9 @@ from .stopping import EarlyStopping
 class CausalSettings:
     """How a causal model is trained; names are nanoGPT's, defaults those of its README for a CPU.
 
-    gradient_accumulation_steps: so many batches make up an update. eval_interval: after so many
-    updates the loss is estimated on eval_iters random batches of the training and validation text.
+    gradient_accumulation_steps: so many batches make up an update. eval_interval: before the first
+    and after so many updates the losses on the training and the validation text are estimated, each
+    on eval_iters random batches.
     grad_clip: 0 for none. Raises ValueError for values out of their range.
     """
 
@@ -94,20 +95,17 @@ def causal_loss(model, inputs, targets):
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def estimate_loss(model, ids, settings: CausalSettings, seed: int = 0) -> float:
-    """The mean loss on eval_iters random batches, always the same for one seed."""
-    generator = torch.Generator().manual_seed(seed)
+def estimate_loss(model, ids, settings: CausalSettings) -> float:
+    """The mean loss on eval_iters random batches of a text."""
     was_training = model.training
     model.eval()
+    total = 0.0
     with torch.no_grad():
-        losses = [
-            causal_loss(
-                model, *random_batch(ids, settings.batch_size, settings.block_size, generator)
-            ).item()
-            for _ in range(settings.eval_iters)
-        ]
+        for _ in range(settings.eval_iters):
+            batch = random_batch(ids, settings.batch_size, settings.block_size)
+            total += causal_loss(model, *batch).item()
     model.train(was_training)
-    return sum(losses) / len(losses)
+    return total / settings.eval_iters
 
 
 def text_loss(model, ids, block_size: int, batch_size: int = 32) -> float:
@@ -134,7 +132,8 @@ class CausalTrainer(Loop):
 
     The model takes ids (B, T) and gives logits (B, T, V), as they are, first of a tuple, or in an
     output's `logits`. folder, progress: as for every Loop; an epoch is eval_interval updates, and
-    its number is that of the updates made by then.
+    its number is that of the updates made by then, 0 for the estimates before the first. Random
+    numbers are drawn in nanoGPT's order, batch and estimates in turn: a seed gives its run.
     """
 
     history_type = LanguageHistory
@@ -148,6 +147,7 @@ class CausalTrainer(Loop):
         super().__init__(model, optimizer, EarlyStopping(None, mode="min"), folder, progress)
         self.settings = settings
         self.parameters = list(model.parameters())  # to look for them at every update takes a while
+        self.batch = None  # the next to be learned from: it is drawn before an evaluation
 
     @property
     def updates(self) -> int:
@@ -166,12 +166,14 @@ class CausalTrainer(Loop):
                     f"CausalTrainer: {len(ids)} ids are too few for windows of {settings.block_size}"
                 )
         left = max(0, settings.max_iters - self.updates)
-        epochs = len(self.history.epochs) - (-left // settings.eval_interval)
+        epochs = max(1, len(self.history.epochs)) - (-left // settings.eval_interval)
         return self.run(epochs, lambda number: self._interval(number, train, valid), after_epoch)
 
     def _interval(self, number, train, valid):
         settings, first = self.settings, self.updates
         last = min(first + settings.eval_interval, settings.max_iters)
+        if not self.history.epochs:
+            last, self.batch = 0, self._draw(train)
         begin = time.perf_counter()
         self.model.train()
         total = 0.0
@@ -186,13 +188,16 @@ class CausalTrainer(Loop):
                 done = update + 1 - first
                 self.progress.step_done(number, done, last - first, total / done)
         trained = time.perf_counter() - begin
-        valid_loss = estimate_loss(self.model, valid, settings, settings.seed)
+        losses = [estimate_loss(self.model, ids, settings) for ids in (train, valid)]
         tokens = settings.block_size * settings.batch_size * settings.gradient_accumulation_steps
         epoch = LanguageEpoch(
-            last, total / (last - first), valid_loss, settings.rate(last - 1),
-            time.perf_counter() - begin, (last - first) * tokens / trained,
+            last, *losses, settings.rate(max(0, last - 1)), time.perf_counter() - begin,
+            (last - first) * tokens / trained,
         )  # fmt: skip
-        return self.epoch_done(epoch, valid_loss)
+        return self.epoch_done(epoch, epoch.valid_loss)
+
+    def _draw(self, ids):
+        return random_batch(ids, self.settings.batch_size, self.settings.block_size)
 
     def step(self, update: int, ids) -> float:
         """Update number 0, 1 ... from random windows of a text; the mean loss before it."""
@@ -202,8 +207,8 @@ class CausalTrainer(Loop):
         self.optimizer.zero_grad()
         total = 0.0
         for _ in range(batches):
-            inputs, targets = random_batch(ids, settings.batch_size, settings.block_size)
-            loss = causal_loss(self.model, inputs, targets)
+            loss = causal_loss(self.model, *(self.batch or self._draw(ids)))
+            self.batch = self._draw(ids)
             (loss if batches == 1 else loss / batches).backward()
             total += loss.item() / batches
         if settings.grad_clip:
@@ -213,7 +218,12 @@ class CausalTrainer(Loop):
 
     def state(self) -> dict:
         """All that changes while training, but for the random stream, and the settings."""
-        return super().state() | {"settings": asdict(self.settings)}
+        return super().state() | {"settings": asdict(self.settings), "batch": self.batch}
+
+    def load_state(self, parts: dict) -> None:
+        """Go on from a `state`."""
+        super().load_state(parts)
+        self.batch = parts["batch"]
 
     def check(self, parts: dict, path) -> None:
         """ValueError for the checkpoint of another kind of run, or of one with other settings.
