@@ -42,6 +42,14 @@ def test_gradients(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_first_derivatives_by_the_kernels_of_the_device(name, monkeypatch):
+    monkeypatch.setattr(kernel, "REFERENCE_ONLY", False)
+    with checks.on_device("cuda"):
+        failed = [row for row in checks.check_op(REGISTRY[name], (1,)) if not row.ok]
+    assert not failed, "\n".join(f"{r.op}({r.sample}): {r.message}" for r in failed)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_values_and_errors_are_those_of_the_cpu(name):
     op = REGISTRY[name]
     for sample in checks.samples_of(op):
