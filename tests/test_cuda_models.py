@@ -11,6 +11,7 @@ from stand_in import cuda  # noqa: F401
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import models
+from minigrad.models import decoding
 
 DRAW = numpy.random.default_rng(0)
 LENGTHS = numpy.array([6, 3, 1])
@@ -224,3 +225,47 @@ def test_single_precision_by_the_kernels_of_the_device(family, monkeypatch):
     monkeypatch.setattr(kernel, "REFERENCE_ONLY", False)
     losses, _ = train(family, "cuda", mg.float32, 2)
     numpy.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+# -- what is generated -------------------------------------------------------------------------------
+
+WRITERS = {
+    "gpt2_greedy": ("gpt2", dict(do_sample=False)),
+    "gpt2_sampled": ("gpt2", dict(do_sample=True, top_k=5, top_p=0.9, temperature=0.8)),
+    "gpt2_beams": ("gpt2", dict(num_beams=3)),
+    "llama": ("llama", dict(do_sample=False)),
+    "t5": ("t5", dict(do_sample=False)),
+    "bart_beams": ("bart", dict(num_beams=2)),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_generated_texts_are_those_of_the_cpu(name):
+    family, options = WRITERS[name]
+    found = []
+    for device in ("cuda", "cpu"):
+        mg.manual_seed(0)
+        model = FAMILIES[family][0]().double().to(device).eval()
+        mg.manual_seed(1)
+        made = model.generate(mg.tensor(OTHERS, device=device), max_new_tokens=5, **options)
+        assert made.device.type == device
+        found.append(made.tolist())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("family", ["sutskever", "bahdanau", "transformer"])
+def test_translations_are_those_of_the_cpu(family):
+    found = []
+    for device in ("cuda", "cpu"):
+        mg.manual_seed(0)
+        model = FAMILIES[family][0]().double().to(device).eval()
+        for search in (decoding.greedy, decoding.beam_search):
+            start = model.start(mg.tensor(OTHERS, device=device))
+            found.append(search(model.step, start, 3, 2, 3, max_length=5, device=device))
+    for ours, expected in zip(found[:2], found[2:], strict=True):
+        assert str(_words(ours)) == str(_words(expected))
+
+
+def _words(found):
+    """The tokens of a hypothesis, or of lists of them."""
+    return [_words(part) for part in found] if isinstance(found, list) else list(found.tokens)

@@ -159,7 +159,8 @@ def take(a, indices, axis=None, out=None):
         raise TypeError(f"Unsupported type {type(indices)}")
     parents = [a]
     hosts = [lower(x, parents) for x in (a, indices)]
-    if hosts[0].size == 0 and numpy.size(hosts[1]):
+    range_of = hosts[0].size if axis is None else hosts[0].shape[axis]
+    if range_of == 0 and numpy.size(hosts[1]):
         raise IndexError("cannot do a non-empty take from an empty axes.")
     target = None if out is None else out._host
     made = numpy.take(*hosts, axis=axis, out=target, mode="wrap")
