@@ -222,7 +222,7 @@ def test_shards(safe, tmp_path):
         models.LlamaForCausalLM.from_pretrained(tmp_path / "copy")
     model.save_pretrained(tmp_path, safe_serialization=safe)
     files = {p.name for p in tmp_path.iterdir()} - {"copy"}
-    assert files == {f"{name}.{ending}", "config.json"}
+    assert files == {f"{name}.{ending}", "config.json", "generation_config.json"}
     for size in ("5", "0GB", "5 apples", -1, 0):
         with pytest.raises(ValueError, match="max_shard_size is a number of bytes"):
             model.save_pretrained(tmp_path / "new", max_shard_size=size)
