@@ -27,7 +27,6 @@ __device__ __forceinline__ void map(const T* g, const T* x, T* out, long long n,
 }
 
 // NaN stays NaN in all of them: comparisons are written so that it takes the branch that keeps it.
-__device__ __forceinline__ A logistic(A x) { return A(1) / (A(1) + exp(-x)); }
 __device__ __forceinline__ A normal(A x) { return A(0.5) * (A(1) + erf(x * A(0.7071067811865476))); }
 __device__ __forceinline__ A tanh_inside(A x) {
     return tanh(A(0.7978845608028654) * (x + A(0.044715) * x * x * x));

@@ -57,3 +57,5 @@ __device__ __forceinline__ A block_sum(A x) {
     __syncthreads();
     return warp_sum(lane < warps ? parts[lane] : A(0));
 }
+
+__device__ __forceinline__ A logistic(A x) { return A(1) / (A(1) + exp(-x)); }

@@ -24,9 +24,12 @@ from minigrad.kernels import (
     cuda_source,
     dropout,
     embedding,
+    gru,
     kernel,
+    lstm,
     norm,
     optimizers,
+    recurrent_cuda,
 )
 
 import minigrad
@@ -433,6 +436,46 @@ def test_attention_of_halves():
 def test_attention_that_does_not_fit_is_the_reference():
     q = numbers(1, 1, 3, 130)
     check(attention.attention, q, q, q, None, 0.1, False, 0.0, 0)
+
+
+# -- LSTM and GRU ------------------------------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.sampled_from(["lstm", "gru"]),
+    st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    st.integers(1, 4),
+    st.integers(1, 40),
+    st.sampled_from(NAMES[:2]),
+    st.sampled_from(["steps", "packed", "batch first"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_recurrent(kind, sizes, inputs, size, dtype, order, reverse, keep):
+    sizes = sorted(sizes, reverse=True) if order == "packed" else [sizes[0] + 1] * len(sizes)
+    n, batch = sum(sizes), max(sizes)
+    walk = tuple(sizes), order == "batch first", reverse
+    count = 4 if kind == "lstm" else 3
+    arrays = [(n, inputs), *[(batch, size)] * 2, (count * size, inputs), (count * size, size)]
+    arrays += [(count * size,)] * 2
+    x, h0, c0, w_ih, w_hh, *biases = (
+        numbers(*shape, dtype=dtype, seed=i) * 0.5 for i, shape in enumerate(arrays)
+    )
+    g_out, g_h, g_c = numbers(n, size, dtype=dtype), *numbers(2, batch, size, dtype=dtype)
+    wanted = keep, True, True
+    if kind == "lstm":
+        given = x, h0, c0, w_ih, w_hh
+        check(lstm.lstm_forward, *given, biases[0], *walk, keep, factor=3)
+        out, _, _, gates, cells = lstm.lstm_forward.reference(*given, biases[0], *walk, True)
+        kept = g_out, g_h, g_c, out, gates, cells
+        check(lstm.lstm_backward, *kept, *given, *walk, wanted, factor=10)
+    else:
+        given = x, h0, w_ih, w_hh
+        check(gru.gru_forward, *given, *biases, *walk, keep, factor=3)
+        out, _, gates = gru.gru_forward.reference(*given, *biases, *walk, True)
+        check(gru.gru_backward, g_out, g_h, out, gates, *given, *walk, wanted, factor=10)
+    assert recurrent_cuda._fits(*given) == (n > 0)
 
 
 # -- all of them, otherwise -------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""LSTM and GRU on the GPU: the library's matrix products, and recurrent.cu for the rest of each step.
+
+The products with the inputs are made for all steps at once before, those of the weights' gradients
+after; within the steps there remain the product of the state with W_hh and one launch.
+"""
+
+from ..backend import array_module
+from . import cuda_source
+from .gru import gru_backward, gru_forward
+from .lstm import lstm_backward, lstm_forward
+from .recurrent import layout, previous, walk
+
+
+def _fits(*arrays):
+    """True for arrays of one dtype, float32 or float64, none of them empty."""
+    exact = cuda_source.known(*arrays) and cuda_source.wider(arrays[0].dtype) == arrays[0].dtype
+    return exact and all(x.size for x in arrays)
+
+
+def _steps(sizes, batch_first, reverse):
+    """(its first row, hop, sequences, first row and sequences of the step before) of each step."""
+    counts, starts, hop = layout(sizes, batch_first)
+    counts, starts = counts.tolist(), starts.tolist()
+    for t, before in walk(sizes, reverse):
+        if counts[t]:
+            first, count = (0, 0) if before is None else (starts[before], counts[before])
+            yield starts[t], hop, counts[t], first, count
+
+
+def _launch(kernel, count, size, *arguments):
+    cuda_source.launch(
+        "recurrent.cu", kernel, arguments[0].dtype, cuda_source.blocks(count * size),
+        cuda_source.THREADS, *arguments, count, size,
+    )  # fmt: skip
+
+
+def _empty(xp, keep, *shapes):
+    """Arrays that the backward pass needs: (what the kernel gets, what is given back) of each."""
+    made = [xp.empty((shape[0] if keep else 0, *shape[1:]), dtype) for dtype, *shape in shapes]
+    return [x if keep else None for x in made], made
+
+
+@lstm_forward.implement("cupy")
+def lstm_forward_cuda(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, keep):
+    """One product and one launch a step."""
+    if not _fits(x, h0, c0, w_ih, w_hh, bias):
+        return lstm_forward.reference(
+            x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, keep
+        )
+    xp, n, size = array_module(x), len(x), w_hh.shape[1]
+    out = xp.empty((n, size), x.dtype)
+    kept, (gates, cells) = _empty(xp, keep, (x.dtype, n, 4 * size), (x.dtype, n, size))
+    h, c = h0.copy("C"), c0.copy("C")
+    from_x = x @ w_ih.T + bias
+    from_h = xp.empty((len(h), 4 * size), x.dtype)
+    for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
+        xp.matmul(h[:count], w_hh.T, out=from_h[:count])
+        _launch("lstm_step", count, size, from_x, from_h, h, c, out, *kept, start, hop)
+    return out, h, c, gates, cells
+
+
+@lstm_backward.implement("cupy")
+def lstm_backward_cuda(
+    g_out, g_h, g_c, out, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse, wanted
+):
+    """One launch and one product a step, then the gradients of the weights."""
+    if not _fits(x, h0, c0, w_ih, w_hh, g_out, g_h, g_c, gates):
+        return lstm_backward.reference(
+            g_out, g_h, g_c, out, gates, cells, x, h0, c0, w_ih, w_hh, sizes, batch_first, reverse,
+            wanted,
+        )  # fmt: skip
+    xp, size = array_module(x), w_hh.shape[1]
+    dh, dc = g_h.copy("C"), g_c.copy("C")
+    d_gates = xp.empty((len(x), 4 * size), x.dtype)
+    step = xp.empty((len(dh), 4 * size), x.dtype)
+    g_out, gates, cells, c0 = (xp.ascontiguousarray(a) for a in (g_out, gates, cells, c0))
+    for start, hop, count, *before in reversed(list(_steps(sizes, batch_first, reverse))):
+        _launch(
+            "lstm_step_backward", count, size, g_out, gates, cells, c0, dh, dc, d_gates, step, start,
+            *before, hop,
+        )  # fmt: skip
+        xp.matmul(step[:count], w_hh, out=dh[:count])
+    before = previous(out, h0, sizes, batch_first, reverse)
+    dx = d_gates @ w_ih if wanted[0] else None
+    dw_ih = d_gates.T @ x if wanted[1] else None
+    dw_hh = d_gates.T @ before if wanted[2] else None
+    return dx, dh, dc, dw_ih, dw_hh, d_gates.sum(0)
+
+
+@gru_forward.implement("cupy")
+def gru_forward_cuda(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep):
+    """One product and one launch a step."""
+    if not _fits(x, h0, w_ih, w_hh, b_ih, b_hh):
+        return gru_forward.reference(
+            x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse, keep
+        )
+    xp, n, size = array_module(x), len(x), w_hh.shape[1]
+    out = xp.empty((n, size), x.dtype)
+    kept, (gates,) = _empty(xp, keep, (x.dtype, n, 4 * size))
+    h, b_hh = h0.copy("C"), xp.ascontiguousarray(b_hh)
+    from_x = x @ w_ih.T + b_ih
+    from_h = xp.empty((len(h), 3 * size), x.dtype)
+    for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
+        xp.matmul(h[:count], w_hh.T, out=from_h[:count])
+        _launch("gru_step", count, size, from_x, from_h, b_hh, h, out, *kept, start, hop)
+    return out, h, gates
+
+
+@gru_backward.implement("cupy")
+def gru_backward_cuda(
+    g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, reverse, wanted
+):
+    """One launch and one product a step, then the gradients of the weights."""
+    if not _fits(x, h0, w_ih, w_hh, g_out, g_h, gates):
+        return gru_backward.reference(
+            g_out, g_h, out, gates, x, h0, w_ih, w_hh, sizes, batch_first, reverse, wanted
+        )
+    xp, size = array_module(x), w_hh.shape[1]
+    dh = g_h.copy("C")
+    from_x, from_h = (xp.empty((len(x), 3 * size), x.dtype) for _ in range(2))
+    step = xp.empty((len(dh), 3 * size), x.dtype)
+    before = xp.ascontiguousarray(previous(out, h0, sizes, batch_first, reverse))
+    g_out, gates = xp.ascontiguousarray(g_out), xp.ascontiguousarray(gates)
+    for start, hop, count, _, _ in reversed(list(_steps(sizes, batch_first, reverse))):
+        _launch(
+            "gru_step_backward",
+            count,
+            size,
+            g_out,
+            gates,
+            before,
+            dh,
+            from_x,
+            from_h,
+            step,
+            start,
+            hop,
+        )
+        dh[:count] += step[:count] @ w_hh
+    dx = from_x @ w_ih if wanted[0] else None
+    dw_ih = from_x.T @ x if wanted[1] else None
+    dw_hh = from_h.T @ before if wanted[2] else None
+    return dx, dh, dw_ih, dw_hh, from_x.sum(0), from_h.sum(0)
