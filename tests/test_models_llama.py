@@ -318,6 +318,32 @@ def test_eight_bits(tied, tmp_path):
         assert mg.allclose(small(long).logits, model(long).logits, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "name", ["BertForMaskedLM", "GPT2LMHeadModel", "T5ForConditionalGeneration"]
+)
+def test_eight_bits_in_other_families(name):
+    mg.manual_seed(0)
+    sizes = {
+        "BertForMaskedLM": dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=4,
+                                intermediate_size=36),
+        "GPT2LMHeadModel": dict(n_embd=24, n_layer=2, n_head=4),
+        "T5ForConditionalGeneration": dict(d_model=24, d_kv=6, d_ff=36, num_layers=2, num_heads=4,
+                                           decoder_start_token_id=0),
+    }  # fmt: skip
+    kind = getattr(models, name)
+    model = kind(kind.config_class(vocab_size=50, **sizes[name])).eval()
+    given = {"input_ids": mg.tensor(IDS)}
+    if name.startswith("T5"):
+        given["decoder_input_ids"] = mg.tensor(IDS[:, :4])
+    with mg.no_grad():
+        exact = model(**given).logits
+        found = model.quantize_int8()(**given).logits
+    assert 0 < (found - exact).abs().max() < 0.05 * exact.abs().max()
+    table = model.get_input_embeddings()
+    assert table.weight.dtype == mg.int8 and table.padding_idx == (0 if "Bert" in name else None)
+    assert repr(table) == "Int8Embedding(50, 24)"
+
+
 def test_eight_bits_are_for_reading():
     model = models.LlamaForCausalLM(models.LlamaConfig(**SIZES, tie_word_embeddings=True))
     assert model.quantize_int8() is model and not model.training

@@ -85,7 +85,8 @@ def quantize_int8(model):
     """Turn every Linear of a model into an Int8Linear, in place; the model, in evaluation mode.
 
     A table of word vectors that is the last matrix too becomes an Int8Embedding, and stays one with
-    it. Raises ValueError for a model without a Linear. The model can't be saved or trained afterwards.
+    it; other tables, of which a text reads a few rows, stay as they are. Raises ValueError for a model
+    without a Linear. The model can't be saved or trained afterwards.
     """
     places = [
         (parent, name, child)
@@ -99,9 +100,11 @@ def quantize_int8(model):
     last = {id(child.weight) for _, _, child in linears}
     tables = {}
     for parent, name, child in places:
-        if type(child) is Embedding and id(child.weight) in last:
-            tables[id(child.weight)] = table = Int8Embedding(child)
-            setattr(parent, name, table)
+        key = id(child.weight)
+        if type(child) is Embedding and key in last:
+            if key not in tables:
+                tables[key] = Int8Embedding(child)
+            setattr(parent, name, tables[key])
     for parent, name, child in linears:
         setattr(parent, name, Int8Linear(child, tables.get(id(child.weight))))
     return model.eval()
