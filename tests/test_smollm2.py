@@ -80,6 +80,8 @@ def test_tokenizer_equals_transformers(tokenizer, their_tokenizer):
         ids = tokenizer(text).input_ids
         assert ids == their_tokenizer(text).input_ids, text
         assert tokenizer.decode(ids) == text
+    assert tokenizer.tokenize(" ½ 12")[0] == "Ġ"  # a digit is a word of its own, unlike there
+    assert tokenizer.tokenize(" ½ 12")[-3:] == ["Ġ", "1", "2"]
     talk = [SYSTEM]
     for text in TEXTS:
         talk.append({"role": "assistant" if len(talk) % 2 == 0 else "user", "content": text})
