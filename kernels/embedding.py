@@ -7,7 +7,7 @@ zeros. Each sum is taken in the order of the positions, so it is the same for an
 
 import numpy
 
-from ..backend import array_module
+from ..backend import add_at, array_module
 from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
@@ -19,7 +19,7 @@ def scatter_add_rows(rows, ids, size):
     """out (size, ...) with out[i] the sum of rows[k] (n, ...) over all k with ids[k] == i."""
     xp = array_module(rows)
     out = xp.zeros((size, *rows.shape[1:]), rows.dtype)
-    xp.add.at(out, ids, rows)
+    add_at(xp, out, ids, rows)
     return out
 
 
@@ -28,7 +28,7 @@ def sum_equal_rows(rows, ids, size):
     xp = array_module(rows)
     found, place = xp.unique(ids, return_inverse=True)
     sums = xp.zeros((len(found), *rows.shape[1:]), rows.dtype)
-    xp.add.at(sums, place, rows)
+    add_at(xp, sums, place, rows)
     return found, sums
 
 

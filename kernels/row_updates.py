@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy
 
-from ..backend import array_module
+from ..backend import add_at, array_module
 from .embedding import present
 from .kernel import FLOATS, Kernel
 from .parts import dividing
@@ -16,7 +16,7 @@ from .threads import share
 
 def sgd_rows(w, ids, rows, lr):
     """w[ids[k]] -= lr rows[k] for every k; ids may occur several times."""
-    array_module(w).add.at(w, ids, -lr * rows)
+    add_at(array_module(w), w, ids, -lr * rows)
 
 
 def adagrad_rows(w, s, ids, rows, lr, eps):

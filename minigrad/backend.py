@@ -67,7 +67,9 @@ CPU = device("cpu")
 
 
 def device_of(array) -> device:
-    """The device that an array lives on."""
+    """The device that an array, or a table of sparse rows, lives on."""
+    if hasattr(array, "parts"):
+        array = array.parts[0][1]
     if isinstance(array, numpy.ndarray):
         return CPU
     return device("cuda", array.device.id)
@@ -81,7 +83,9 @@ def numbered(where: device) -> device:
 
 
 def to_device(array, where: device):
-    """The array on another device; the same array where it is there already."""
+    """The array on another device; the same array where it is there already (sparse rows: dense)."""
+    if hasattr(array, "to_dense"):
+        array = array.to_dense()
     if where.type == "cpu":
         return array if isinstance(array, numpy.ndarray) else array.get()
     cupy = require_cupy()
@@ -120,21 +124,36 @@ def host(array):
 # -- what NumPy and CuPy do differently ------------------------------------------------------------
 
 
-def add_at(xp, out, index, values):
-    """out[index] += values, adding up where an index occurs twice; out is changed.
+ATOMIC = [numpy.dtype(name) for name in ("int32", "uint32", "uint64", "float32", "float64")]
+SIGN = numpy.uint64(1 << 63)
 
-    CUDA has no atomic addition for some integers: those go by way of int64's bits, seen as uint64,
-    or of int32. Addition modulo 2^64 is the same for both.
+
+def combine_at(xp, name: str, out, index, values):
+    """out[index] = name(out[index], values), entry after entry; out is changed.
+
+    name: "add", "maximum" or "minimum". CUDA has atomic operations for few dtypes: floats of 16 bits
+    go by way of float32, small integers of int32, and int64 of uint64 with the sign bit turned, which
+    keeps the order. For sums it needs no turning: bits add up the same with and without a sign.
     """
     kind = out.dtype
-    if xp is numpy or kind.kind not in "iub" or kind in ("int32", "uint32", "uint64"):
-        xp.add.at(out, index, values)
+    combine = getattr(xp, name).at
+    if xp is numpy or kind in ATOMIC:
+        combine(out, index, values)
     elif kind == "int64":
-        xp.add.at(out.view("uint64"), index, values.astype(kind).view("uint64"))
+        turn = SIGN if name != "add" else numpy.uint64(0)
+        bits = out.view("uint64") ^ turn
+        combine(bits, index, values.astype(kind).view("uint64") ^ turn)
+        out[...] = (bits ^ turn).view(kind)
     else:
-        wide = out.astype("int32")
-        xp.add.at(wide, index, values.astype("int32"))
-        out[...] = wide.astype(kind)
+        wide = "int32" if kind.kind in "iub" else "float32"
+        total = out.astype(wide)
+        combine(total, index, values.astype(wide))
+        out[...] = total.astype(kind)
+
+
+def add_at(xp, out, index, values):
+    """out[index] += values, adding up where an index occurs twice; see `combine_at`."""
+    combine_at(xp, "add", out, index, values)
 
 
 @functools.cache

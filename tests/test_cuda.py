@@ -201,3 +201,17 @@ def test_integers_add_up_where_an_index_repeats():
         x.index_add_(0, mg.tensor([1, 1, 3], device="cuda"), source)
         assert x.tolist() == [0, 11, 0, -7 if dtype.is_signed else 7]
     assert mg.bincount(mg.tensor([1, 2, 2], device="cuda")).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8", "float16", "float32"])
+def test_extremes_where_an_index_repeats(dtype):
+    dtype = getattr(mg, dtype)
+    low = -7 if dtype.is_signed else 0
+    x = mg.tensor([[3, 3, 3]], dtype=dtype, device="cuda")
+    index = mg.tensor([[0, 0, 2]], device="cuda")
+    source = mg.tensor([[5, low, low]], dtype=dtype, device="cuda")
+    assert x.scatter_reduce(1, index, source, "amax").tolist() == [[5, 3, 3]]
+    assert x.scatter_reduce(1, index, source, "amin").tolist() == [[low, 3, low]]
+    if dtype == mg.int64:
+        huge = source * 2**60
+        assert x.scatter_reduce(1, index, huge, "amin").tolist() == [[-7 * 2**60, 3, -7 * 2**60]]

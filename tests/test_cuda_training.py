@@ -210,6 +210,8 @@ def test_gradients_of_embeddings_that_are_sparse():
                 optimizer.zero_grad()
                 (table(mg.tensor([1, 0, 1, 4], device=device)) ** 2).sum().backward()
                 assert type(table.weight.grad.array) is RowSparse
+                assert table.weight.grad.device == table.weight.device
+                assert "0.0000,  0.0000,  0.0000" in repr(table.weight.grad)
                 optimizer.step()
             results.append(table.weight.detach().cpu())
         mg.testing.assert_close(results[0], results[1])

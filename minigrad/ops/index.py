@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from ..backend import add_at, array_module, device_of, host, to_device
+from ..backend import add_at, array_module, combine_at, device_of, host, to_device
 from ..dtypes import common, default_numpy
 from ..engine import state
 from ..op import Variable, primitive, wrap
@@ -518,7 +518,8 @@ def scatter_extremum(xp, x, src, *, index, dim, largest):
     """x with the largest (or smallest) of itself and the numbers scattered to each place."""
     out = x.copy()
     region = tuple(slice(n) for n in index.shape)
-    (xp.maximum if largest else xp.minimum).at(out, _along(xp, index, dim), src[region])
+    name = "maximum" if largest else "minimum"
+    combine_at(xp, name, out, _along(xp, index, dim), src[region])
     return out
 
 
