@@ -2,6 +2,7 @@
 
 import numpy
 import pytest
+from generation_checks import check_generate, prompts, saved
 from pretrained_checks import (
     both,
     check_attentions,
@@ -357,3 +358,21 @@ def test_eight_bits_are_for_reading():
         model.lm_head(mg.zeros(1, 3, 7))
     with pytest.raises(IndexError, match="ids from 0 to 49: the table has 50 rows"):
         model(mg.tensor([[1, 50]]))
+
+
+# -- generation ------------------------------------------------------------------------------------
+
+
+def test_generation_equals_transformers(tmp_path):
+    ours, model = saved("LlamaForCausalLM", config(eos_token_id=None), tmp_path)
+    ids, mask = prompts()
+    for options in (
+        {},
+        {"num_beams": 3},
+        {"use_cache": False},
+        {"num_beams": 2, "use_cache": False},
+    ):
+        found = check_generate(ours, model, ids, mask, max_new_tokens=9, **options)
+        assert found.shape == (3, 16)
+        one = check_generate(ours, model, ids[:1], max_new_tokens=9, **options)  # by kernels
+        assert mg.equal(one[0], found[0])
