@@ -12,12 +12,17 @@ transformers, from the same weights on the same batches: the largest difference 
 training with dropout. The mean loss of the words that the decoder writes, on articles left out, is held
 against the unigram entropy of the training text, H = -sum_w p(w) ln p(w): what a model can do that
 knows only how often words occur. Special tokens, which are easy to guess, count in neither.
+
+T5 begins with large scores, so that losses in float32 part ever faster by rounding alone:
+`--dtype float64` compares in float64; `--epochs 0` compares and doesn't train. Its paper trains with
+`--optimizer adafactor --lr 1e-2`, whose steps are in proportion to the size of each weight.
 """
 
 import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from minigrad.benchmarks.measure import describe, import_torch, machine, say, write_json
@@ -36,7 +41,7 @@ from minigrad.models import (
 )
 from minigrad.nn import functional as F
 from minigrad.nn.utils import clip_grad_norm_
-from minigrad.optim import AdamW
+from minigrad.optim import Adafactor, AdamW
 from minigrad.pretrained import (
     DataCollatorForDenoising,
     DataCollatorForSeq2Seq,
@@ -88,6 +93,7 @@ def with_gaps(documents, tokenizer) -> list[dict]:
     return gap_sentence_examples(documents, tokenizer, SOURCE, SOURCE // 2, mask_token=GAP)
 
 
+OPTIMIZERS = {"adamw": AdamW, "adafactor": Adafactor}
 GAP = "<mask_1>"
 WIDTHS = dict(
     d_model=128, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
@@ -150,7 +156,20 @@ class Data:
             yield self.batch(rows, 1_000_000 * epoch + place)
 
 
-def same_curve(data, config, steps: int, size: int, lr: float) -> float | None:
+def in_float64(theirs, torch) -> None:
+    """Have transformers' model compute in float64 throughout: T5's norms round to float32 of themselves."""
+    theirs.double()
+    for norm in theirs.modules():
+        if type(norm).__name__ == "T5LayerNorm":
+            norm.forward = partial(
+                lambda norm, x: torch.nn.functional.rms_norm(
+                    x, x.shape[-1:], norm.weight, norm.variance_epsilon
+                ),
+                norm,
+            )
+
+
+def same_curve(data, config, steps: int, size: int, lr: float, dtype: str) -> float | None:
     """The largest relative difference of the losses of some steps here and in transformers."""
     torch = import_torch()
     if torch is None:
@@ -169,6 +188,9 @@ def same_curve(data, config, steps: int, size: int, lr: float) -> float | None:
     )
     ours = kind(type(config)(**options))
     ours.load_state_dict({k: minigrad.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    if dtype == "float64":
+        ours.double()
+        in_float64(theirs, torch)
     ours.train(), theirs.train()
     optimizer = AdamW(ours.parameters(), lr=lr)
     their_optimizer = torch.optim.AdamW(theirs.parameters(), lr=lr)
@@ -207,10 +229,10 @@ def measure(model, data, size: int = 64) -> float:
     return total / words
 
 
-def train(model, data, epochs: int, size: int, lr: float) -> list[dict]:
-    """Train with AdamW, warm-up and linear decay; a row of figures for every epoch."""
+def train(model, data, epochs: int, size: int, lr: float, kind: str = "adamw") -> list[dict]:
+    """Train with AdamW or Adafactor, warm-up and linear decay; a row of figures for every epoch."""
     steps = epochs * (len(data.train) // size)
-    optimizer = AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    optimizer = OPTIMIZERS[kind](model.parameters(), lr=lr, weight_decay=0.01)
     schedule = get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
     rows = []
     begin = time.perf_counter()
@@ -261,8 +283,12 @@ def main():
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="adamw")
     parser.add_argument("--vocab-size", type=int, default=5000)
     parser.add_argument("--steps", type=int, default=50, help="of the comparison with transformers")
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help="of the comparison"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     objective = OBJECTIVES[args.objective]
@@ -270,11 +296,13 @@ def main():
     data = Data(objective, args.vocab_size)
     config = objective.config_class(vocab_size=len(data.tokenizer), **objective.sizes)
     say(f"{len(data.train):,} examples to train on, unigram entropy {data.entropy:.3f} nats")
-    difference = same_curve(data, config, args.steps, args.batch_size, args.lr)
+    difference = same_curve(data, config, args.steps, args.batch_size, args.lr, args.dtype)
     say(f"largest relative difference of {args.steps} losses: {difference}")
+    if args.epochs == 0:
+        return
     minigrad.manual_seed(args.seed)
     model = objective.model_class(config)
-    rows = train(model, data, args.epochs, args.batch_size, args.lr)
+    rows = train(model, data, args.epochs, args.batch_size, args.lr, args.optimizer)
     record = {
         "settings": vars(args) | objective.sizes,
         "machine": describe(machine()),
