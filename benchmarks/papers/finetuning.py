@@ -67,9 +67,11 @@ def _enter(name, data, measure, paper, make_task, key, note="", **settings):
 
 _enter(
     "minilm_sst2", "SST-2, sentences", "accuracy, %", "93.5 (BERT-base, 67,000 phrases; Devlin 2019*)",
-    _named("sst2"), "accuracy",
-    "With these settings, trained on the training part alone, validation is 88.42.",
-    epochs=4, batch_size=16, learning_rate=5e-5, all_texts=True,
+    _named("sst2_of_five"), "accuracy",
+    "Learned from the same sentences in five classes, by the mean of the states. With these settings, "
+    "trained on the training part alone, validation is 87.96; from two classes it was 88.42 (test "
+    "88.85).",
+    epochs=2, batch_size=16, learning_rate=5e-5, all_texts=True,
 )  # fmt: skip
 _enter(
     "minilm_trec", "TREC", "accuracy, %", "none found for this encoder", _named("trec"), "accuracy",
