@@ -1,7 +1,7 @@
 """nanoGPT's recipe for a CPU, the whole of it, here and in torch: time and losses.
 
     python benchmarks/nanogpt.py                 # 2,000 updates of both, some minutes
-    python benchmarks/nanogpt.py --iters 200 --folder /tmp
+    python benchmarks/nanogpt.py --iters 200 --folder runs/nanogpt
 
 GPT of 4 layers of 128 with 4 heads, tiny-Shakespeare by the character, batches of 12 x 64, AdamW with
 decay of matrices alone, warm-up and cosine, gradient norm at most 1, 20 random batches of either part
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1337)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results go")
     args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
     sides = run(args.iters, args.seed, lambda text: print(text, flush=True))
     draw(sides, args.folder / "nanogpt.png")
     text = describe(sides)

@@ -83,7 +83,8 @@ def main():
     else:
         model = BartForConditionalGeneration.from_pretrained(args.out)
         tokenizer = AutoTokenizer.from_pretrained(args.out)
-        print(summarise(model, tokenizer, [args.mail.read_text()], num_beams=args.beam)[0])
+        mail = args.mail.read_text(encoding="utf-8")
+        print(summarise(model, tokenizer, [mail], num_beams=args.beam)[0])
 
 
 if __name__ == "__main__":
