@@ -318,3 +318,19 @@ def test_commands(tmp_path):
     assert again.exit_code == 0  # nothing is left to do
     written = run("generate", tmp_path / "gpt", "--prompt", "the ", "--length", 5)
     assert written.exit_code == 0 and len(written.output) == len("the ") + 5 + 1
+    for option in ("--int8", "--beams=2", "--min-p=0.1", "--stop=x", "--repetition-penalty=2"):
+        refused = run("generate", tmp_path / "gpt", "--prompt", "the ", option)
+        assert isinstance(refused.exception, ValueError)
+        assert f"{option.split('=')[0]} is for published models" in str(refused.exception)
+
+
+def test_a_text_longer_than_names_of_files_is_no_folder(monkeypatch):
+    testing = pytest.importorskip("typer.testing")
+    from minigrad import cli
+
+    def load(model, int8):
+        raise LookupError(f"model {model}")
+
+    monkeypatch.setattr(cli.generate, "load", load)
+    written = testing.CliRunner().invoke(cli._app(), ["generate", "the " * 200])
+    assert isinstance(written.exception, LookupError) and str(written.exception) == "model None"

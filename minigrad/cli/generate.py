@@ -1,5 +1,6 @@
 """The commands `minigrad generate` and `minigrad chat`: texts by a published model, as they are written."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -48,6 +49,17 @@ def sampling(repetition_penalty: float = 1.0, **given) -> dict:
     if repetition_penalty != 1:
         options["repetition_penalty"] = repetition_penalty
     return options
+
+
+def _refuse(**options) -> None:
+    """ValueError for options of published models that minigrad lm's lack."""
+    unset = {"min_p": None, "repetition_penalty": 1, "beams": 1, "stop": None, "int8": False}
+    for name, value in options.items():
+        if value != unset[name] and value != []:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for published models; those of minigrad lm take "
+                "--temperature, --top-k, --top-p, --greedy and --seed"
+            )
 
 
 def write(text, model, tokenizer, count, beams, stop, seed, options, echo) -> None:
@@ -152,7 +164,7 @@ def add(app, console) -> None:
         Published models search greedily unless they are told to draw (temperature, top-k, top-p, min-p);
         those of `minigrad lm` draw unless --greedy.
         """
-        if model is None and text is not None and Path(text).is_dir():
+        if model is None and text is not None and os.path.isdir(text):  # False for a text too long
             model, text = Path(text), prompt or ""
         text = prompt if text is None else text
         text = sys.stdin.read().rstrip("\n") if text is None else text
@@ -161,6 +173,13 @@ def add(app, console) -> None:
         if model is not None and (model / SETTINGS).is_file():
             from ..train.gpt import load_language_model
 
+            _refuse(
+                min_p=min_p,
+                repetition_penalty=repetition_penalty,
+                beams=beams,
+                stop=stop,
+                int8=int8,
+            )
             own = load_language_model(model)
             found = own.generate(text, max_new_tokens or 200, seed or 0, greedy=greedy, **choice)
             typer.echo(f"{text}{' ' if text and own.level == 'word' else ''}{found}")
