@@ -259,7 +259,7 @@ def test_words_vectors_and_labels(run, folder, tmp_path):
     (["pipeline", "zero-shot-classification", "a"], "zero-shot-classification needs --labels"),
     (["pipeline", "ner", "a"], "token-classification: "),
     (["pipeline", "fill-mask", "a"], "fill-mask: no [MASK] among the tokens of 'a'"),
-    (["finetune", "cola"], "there is no task 'cola'; there are: conll2003, mrpc, sick, sst2, trec, "),
+    (["finetune", "cola"], "there is no task 'cola'; there are: conll2003, mrpc, sick, sst2, sst2_of_five, trec, "),
     (["finetune", "sst2", "--valid", "a.csv"], "sst2 has a validation and a test part of its own"),
     (["finetune", "missing.csv"], "[Errno 2] No such file or directory: 'missing.csv'"),
 ])  # fmt: skip

