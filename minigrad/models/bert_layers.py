@@ -11,7 +11,7 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
-from ..pretrained import BaseModelOutput, activation
+from ..pretrained import BaseModelOutput, activation, masked_softmax
 
 # -- embeddings ----------------------------------------------------------------------------------
 
@@ -66,14 +66,7 @@ def attend_heads(q, k, v, dropout, mask=None, want_weights=False, is_causal=Fals
     if not want_weights:
         p = dropout.p if dropout.training else 0.0
         return F.scaled_dot_product_attention(q, k, v, mask, p, is_causal), None
-    if is_causal:
-        mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
-    scores = q @ k.mT / q.shape[-1] ** 0.5
-    if mask is None:
-        weights = F.softmax(scores, dim=-1)
-    else:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
+    weights = masked_softmax(q @ k.mT / q.shape[-1] ** 0.5, mask, is_causal)
     return dropout(weights) @ v, weights
 
 

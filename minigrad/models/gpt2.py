@@ -24,6 +24,7 @@ from ..pretrained import (
     PreTrainedModel,
     activation,
     causal_mask,
+    masked_softmax,
     may_return_tuple,
     next_token_loss,
 )
@@ -122,23 +123,13 @@ class GPT2Attention(nn.Module):
         if cache is not None:
             k, v = cache.update(k, v, self.layer)  # (B, A, S, H/A)
         if want_weights:
-            weights = self.weights(q, k, mask, is_causal)
+            weights = masked_softmax(q @ k.mT * self.scale, mask, is_causal)
             context = self.attn_dropout(weights) @ v
         else:
             weights = None
             p = self.attn_dropout.p if self.training else 0.0
             context = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal, self.scale)
         return self.resid_dropout(self.c_proj(context.transpose(1, 2).flatten(2))), weights
-
-    def weights(self, q, k, mask, is_causal):
-        """(B, A, T, S): rows sum to 1; those of padding, which may look at nothing, are 0."""
-        scores = q @ k.mT * self.scale
-        if is_causal:
-            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
-        if mask is None:
-            return F.softmax(scores, dim=-1)
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        return F.softmax(scores, dim=-1).masked_fill(~mask, 0)
 
 
 class GPT2MLP(nn.Module):

@@ -24,6 +24,7 @@ from ..pretrained import (
     PreTrainedModel,
     activation,
     causal_mask,
+    masked_softmax,
     may_return_tuple,
     next_token_loss,
 )
@@ -126,7 +127,7 @@ class LlamaAttention(nn.Module):
         p = self.dropout if self.training else 0.0
         if want_weights:
             k, v = (x.repeat_interleave(self.group, dim=1) for x in (k, v))
-            weights = self.weights(q, k, mask, is_causal)
+            weights = masked_softmax(q @ k.mT * self.head_dim**-0.5, mask, is_causal)
             context = F.dropout(weights, p) @ v
         else:
             weights = None
@@ -134,16 +135,6 @@ class LlamaAttention(nn.Module):
                 q, k, v, mask, p, is_causal, enable_gqa=self.group > 1
             )
         return self.o_proj(context.transpose(1, 2).flatten(2)), weights
-
-    def weights(self, q, k, mask, is_causal):
-        """(B, A, T, S): rows sum to 1; those of padding, which may look at nothing, are 0."""
-        scores = q @ k.mT * self.head_dim**-0.5
-        if is_causal:
-            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
-        if mask is None:
-            return F.softmax(scores, dim=-1)
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        return F.softmax(scores, dim=-1).masked_fill(~mask, 0)
 
 
 class LlamaMLP(nn.Module):

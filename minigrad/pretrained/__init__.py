@@ -25,7 +25,7 @@ from .heads import (
 )
 from .infilling import DataCollatorForDenoising, infill, permute, restore
 from .last_token import ForLastTokenClassification
-from .masks import causal_mask
+from .masks import causal_mask, masked_softmax
 from .model import PreTrainedModel
 from .outputs import (
     BaseModelOutput,
@@ -110,6 +110,7 @@ __all__ = [
     "compute_input_and_target_lengths",
     "gap_sentence_examples",
     "infill",
+    "masked_softmax",
     "may_return_tuple",
     "next_sentence_pairs",
     "next_token_loss",
