@@ -3,7 +3,7 @@
 What LlamaModel's own layers compute, for one text and no gradient: that is what generating is. A single
 token is two numbers of arithmetic for every weight, so reading the weights from memory is what takes the
 time, and Python for 40 operations a layer would take as long again. Here a layer is seven products in
-five calls (kernels/few_rows.py), with weights of 32 bits or 8, two norms, a rotation and attention: of one
+four calls (kernels/few_rows.py), with weights of 32 bits or 8, two norms, a rotation and attention: of one
 query a head (kernels/attention_step.py), or of a whole prompt (kernels/attention.py).
 
 T new tokens, S in all, A heads of queries, A' of keys and values, K their width, H hidden size.
