@@ -26,6 +26,8 @@ from minigrad.benchmarks.measure import (
     table,
 )
 
+from minigrad.files import atomic
+
 SIDES = ("minigrad", "minigrad, 8 bits", "torch")
 WORK = (
     ("prefill", 32), ("prefill", 128), ("prefill", 512), ("decode", 32), ("decode", 512),
@@ -213,7 +215,8 @@ def main():
             table(["weights", "MB", "loss, nats a token", "perplexity"], losses(args.texts)),
             "",
         ]
-    RESULTS.write_text("\n".join(parts))
+    with atomic(RESULTS, "w") as file:
+        file.write("\n".join(parts))
     print("\n".join(parts))
 
 

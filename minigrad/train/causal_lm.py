@@ -28,8 +28,7 @@ class CausalSettings:
 
     gradient_accumulation_steps: so many batches make up an update. eval_interval: before the first
     and after so many updates the losses on the training and the validation text are estimated, each
-    on eval_iters random batches.
-    grad_clip: 0 for none. Raises ValueError for values out of their range.
+    on eval_iters random batches. grad_clip: 0 for none. Raises ValueError for values out of their range.
     """
 
     block_size: int = 64

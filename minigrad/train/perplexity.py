@@ -75,8 +75,8 @@ def perplexity(
 
     window: so many tokens at once; the last is foretold, not read, so that it may be one more than
     the model's longest input. stride: by so many a window lies behind the one before it; half a
-    window without one. characters: the length of the
-    text, for bits per character. batch_size: so many windows go through the model together.
+    window without one. characters: the length of the text, for bits per character. batch_size: so
+    many windows go through the model together.
     A token that is the first of its window has nothing before it and is not counted: that is the
     text's first alone where stride < window.
     Raises ValueError for less than two ids, a window below 2, a stride that is not from 1 to window.
