@@ -21,7 +21,8 @@ class Interrupt(StoppingCriteria):
         self.stopped = True
 
     def __call__(self, input_ids, scores, **options):
-        return torch.full((input_ids.shape[0],), self.stopped, dtype=torch.bool)
+        rows, device = input_ids.shape[0], input_ids.device
+        return torch.full((rows,), self.stopped, dtype=torch.bool, device=device)
 
 
 class Chat:
@@ -72,8 +73,9 @@ class Chat:
         self.cache.crop(known)
         try:
             found = self.model.generate(
-                torch.tensor([ids]), past_key_values=self.cache, max_new_tokens=self.max_new_tokens,
-                streamer=streamer, stopping_criteria=[] if interrupt is None else [interrupt],
+                torch.tensor([ids], device=self.model.device), past_key_values=self.cache,
+                max_new_tokens=self.max_new_tokens, streamer=streamer,
+                stopping_criteria=[] if interrupt is None else [interrupt],
                 **self.options,
             )[0].tolist()  # fmt: skip
         except BaseException:

@@ -78,9 +78,7 @@ class StopStringCriteria(StoppingCriteria):
     def ends(self, ids: list[int]) -> bool:
         """Whether the last of these ids finishes a stop string: one that ends in what it changes."""
         before, text = self._tail(ids)
-        same = (
-            0  # characters that the last token leaves as they are; half a character it may finish
-        )
+        same = 0  # characters that the last token leaves as they are: it may finish half a one
         while same < min(len(before), len(text)) and before[same] == text[same]:
             same += 1
         return any(text.find(s, max(0, same - len(s) + 1)) >= 0 for s in self.stop_strings)
