@@ -26,11 +26,9 @@ from functools import partial
 from pathlib import Path
 
 from minigrad.benchmarks.measure import describe, import_torch, machine, say, write_json
-from minigrad.benchmarks.pretraining import articles, unigram_entropy
+from minigrad.benchmarks.pretraining import articles, draw, unigram_entropy
 
 import minigrad
-from minigrad.extra import need
-from minigrad.files import atomic
 from minigrad.models import (
     BartConfig,
     BartForConditionalGeneration,
@@ -262,21 +260,6 @@ def train(model, data, epochs: int, size: int, lr: float, kind: str = "adamw") -
     return rows
 
 
-def draw(rows, entropy: float, path, title: str) -> None:
-    """The loss of the words of articles left out by updates, beside the unigram entropy."""
-    pyplot = need("matplotlib.pyplot")
-    figure, axis = pyplot.subplots(figsize=(6.4, 4))
-    steps = [row["steps"] for row in rows]
-    axis.plot(steps, [row["word_loss"] for row in rows], label="words to write, articles left out")
-    axis.axhline(entropy, color="grey", linestyle="--", label="unigram entropy")
-    axis.set(xlabel="updates", ylabel="nats a word", title=title)
-    axis.legend(frameon=False)
-    axis.spines[["top", "right"]].set_visible(False)
-    with atomic(path) as file:
-        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("objective", choices=list(OBJECTIVES))
@@ -314,7 +297,8 @@ def main():
     name = f"denoising_{args.objective}"
     write_json(RESULTS / f"{name}.json", record)
     title = f"{type(model).__name__}, {model.num_parameters():,} parameters, WikiText-2"
-    draw(rows, data.entropy, RESULTS / f"{name}.png", title)
+    label = "words to write, articles left out"
+    draw(rows, data.entropy, RESULTS / f"{name}.png", title, "word_loss", label)
     print(
         f"words to write {rows[-1]['word_loss']:.3f} nats (unigram entropy {data.entropy:.3f}); "
         f"largest difference to transformers' curve {difference}"

@@ -195,12 +195,14 @@ def train(model, data, objective, epochs: int, size: int, lr: float) -> list[dic
     return rows
 
 
-def draw(rows, entropy: float, path, title: str) -> None:
-    """The loss of masked words by steps, beside the unigram entropy."""
+def draw(
+    rows, entropy: float, path, title: str, name="masked_word_loss", label="masked words, left out"
+) -> None:
+    """A loss of words left out, a figure of the rows, by updates, beside the unigram entropy."""
     pyplot = need("matplotlib.pyplot")
     figure, axis = pyplot.subplots(figsize=(6.4, 4))
     steps = [row["steps"] for row in rows]
-    axis.plot(steps, [row["masked_word_loss"] for row in rows], label="masked words, left out")
+    axis.plot(steps, [row[name] for row in rows], label=label)
     axis.axhline(entropy, color="grey", linestyle="--", label="unigram entropy")
     axis.set(xlabel="updates", ylabel="nats a word", title=title)
     axis.legend(frameon=False)

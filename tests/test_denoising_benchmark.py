@@ -74,5 +74,5 @@ def test_learns_below_the_entropy(data, optimizer, tmp_path):
     model = data.objective.model_class(config(data, dropout_rate=0.05))
     rows = denoising.train(model, data, epochs=4, size=8, lr=1e-2, kind=optimizer)
     assert rows[-1]["word_loss"] < 0.5 * data.entropy
-    denoising.draw(rows, data.entropy, tmp_path / "curve.png", "made text")
+    denoising.draw(rows, data.entropy, tmp_path / "curve.png", "made text", "word_loss")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
