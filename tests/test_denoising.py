@@ -50,6 +50,12 @@ def stream(seed):
 # -- text infilling --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("ratio", "mean"), [(1.5, 3.0), (-0.1, 3.0), (0.3, 0.0), (0.3, -1.0)])
+def test_infilling_refuses_what_has_no_end_or_no_room(ratio, mean):
+    with pytest.raises(ValueError, match="infill: mask_ratio lies between 0 and 1"):
+        infill(range(9), MASK, ratio, mean)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 80), st.floats(0, 1), st.floats(0.2, 8), st.integers(0, 2**31))
 def test_infilled_texts_can_be_restored(length, ratio, mean, seed):

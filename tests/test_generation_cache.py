@@ -117,3 +117,16 @@ def test_texts_change_places_again_and_again():
         keys = keys[order]
         numpy.testing.assert_array_equal(cache.layers[0].keys.numpy(), keys)
         numpy.testing.assert_array_equal(cache.layers[0].values.numpy(), -keys)
+
+
+def test_crops_no_more_than_there_is():
+    cache, ((keys, values), (more, others)) = DynamicCache(), pieces(3, 1)
+    cache.update(keys, values, 0)
+    cache.crop(-5)
+    assert cache.get_seq_length() == 0
+    assert minigrad.equal(cache.update(more, others, 0)[0], more)
+
+
+def test_masks_of_three_dimensions_are_refused():
+    with pytest.raises(ValueError, match=r"attention_mask \(2, 4, 4\) must be \(B, 4\)"):
+        causal_mask(minigrad.zeros(2, 4, 4), 4)

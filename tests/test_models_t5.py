@@ -401,3 +401,24 @@ def test_goes_on_from_a_given_beginning(tmp_path):
     expected = model.generate(**to_theirs(INPUTS | {"decoder_input_ids": begin}), **options).numpy()
     found = ours.generate(**to_ours(INPUTS | {"decoder_input_ids": begin}), **options).numpy()
     numpy.testing.assert_array_equal(found, expected)
+
+
+def test_weights_in_half_precision():
+    model = models.T5Model(models.T5Config(**SIZES)).half().eval()
+    inputs = to_ours(INPUTS | {"decoder_input_ids": TARGETS})
+    with mg.no_grad():
+        found, plain = model(**inputs, output_attentions=True), model(**inputs)
+    assert {w.dtype for w in found.cross_attentions} == {mg.float16}
+    states = (found.last_hidden_state.float().numpy(), plain.last_hidden_state.float().numpy())
+    numpy.testing.assert_allclose(*states, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "option", [{"encoder_repetition_penalty": 1.5}, {"encoder_no_repeat_ngram_size": 2}]
+)
+def test_rules_about_the_source_need_its_ids(option):
+    model = models.T5ForConditionalGeneration(models.T5Config(**SIZES)).eval()
+    with mg.no_grad():
+        encoded = model.get_encoder()(mg.tensor(IDS))
+    with pytest.raises(ValueError, match=f"{next(iter(option))} looks at the source's tokens"):
+        model.generate(encoder_outputs=encoded, max_new_tokens=3, **option)

@@ -32,6 +32,15 @@ def build_processors(config, prompt_length: int, source, mask, repeats: int, ext
 
 
 def _repetitions(config, source, mask, repeats):
+    for name, harmless in (
+        ("encoder_repetition_penalty", 1.0),
+        ("encoder_no_repeat_ngram_size", 0),
+    ):
+        if source is None and getattr(config, name) != harmless:
+            raise ValueError(
+                f"generate: {name} looks at the source's tokens, and there are encoder_outputs alone: "
+                "pass input_ids, too"
+            )
     if config.sequence_bias is not None:
         yield processors.SequenceBiasLogitsProcessor(config.sequence_bias)
     if config.encoder_repetition_penalty != 1.0:

@@ -133,7 +133,7 @@ class DynamicCache:
 
     def crop(self, max_length: int) -> None:
         """Forget the tokens after the first max_length; a negative number: that many at the end."""
-        keep = max_length if max_length >= 0 else self.get_seq_length() + max_length
+        keep = max_length if max_length >= 0 else max(0, self.get_seq_length() + max_length)
         for layer in self.layers:
             layer.crop(keep)
 

@@ -73,7 +73,7 @@ def attend(q, k, v, mask, dropout: float, want_weights: bool):
         weights = F.softmax(scores, dim=-1)
     else:
         if not mask.is_floating_point():
-            mask = torch.where(mask, 0.0, -math.inf)
+            mask = torch.where(mask, 0.0, -math.inf).to(scores.dtype)
         scores = (scores + mask).clamp(min=torch.finfo(scores.dtype).min)
         weights = F.softmax(scores, dim=-1).masked_fill(mask == -math.inf, 0)
     return F.dropout(weights, dropout) @ v, weights

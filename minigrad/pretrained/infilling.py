@@ -29,6 +29,11 @@ def infill(
     the spans among the tokens that stay are equally likely. Put what they stand for in place of the
     masks, and the text is whole again.
     """
+    if not 0 <= mask_ratio <= 1 or not poisson_lambda > 0:
+        raise ValueError(
+            f"infill: mask_ratio lies between 0 and 1, got {mask_ratio}; poisson_lambda is more than 0, "
+            f"got {poisson_lambda}"
+        )
     ids = list(ids)
     left = round(mask_ratio * len(ids))
     lengths: list[int] = []
