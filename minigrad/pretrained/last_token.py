@@ -12,6 +12,7 @@ class ForLastTokenClassification(Head):
     """A text's class: Linear without a bias of its last token; logits (B, C), labels (B) or (B, C).
 
     The last token is the rightmost that isn't config.pad_token_id, on whichever side the padding is.
+    Of inputs_embeds, which show no padding, it is the last one of all.
     Raises ValueError for several texts where the configuration has no pad_token_id.
     """
 
