@@ -3,7 +3,8 @@
 Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models" (arXiv 2302.13971). Its
 parts: RMSNorm (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", NeurIPS), rotary
 positions (Su et al. 2021: rope.py), SwiGLU (Shazeer 2020, "GLU Variants Improve Transformer", arXiv
-2002.05202), grouped queries (Ainslie et al. 2023, "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", EMNLP).
+2002.05202), grouped queries (Ainslie et al. 2023, "GQA: Training Generalized Multi-Query
+Transformer Models from Multi-Head Checkpoints", EMNLP).
 Parameters have the names of Hugging Face's files.
 
 B texts, T new tokens, S tokens in all (those read before, then the new ones), H hidden size, A heads of
