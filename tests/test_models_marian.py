@@ -104,3 +104,18 @@ def test_bad_input():
     model = models.MarianMTModel(models.MarianConfig(**SIZES))
     with pytest.raises(ValueError, match=r"MarianModel: pass decoder_input_ids \(B, T\) or"):
         model(mg.ones(1, 3, dtype=mg.int64))
+
+
+def test_a_beginning_is_of_the_targets_vocabulary():
+    sizes = dict(
+        vocab_size=20, decoder_vocab_size=40, share_encoder_decoder_embeddings=False, d_model=8,
+        encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=8, decoder_ffn_dim=8, pad_token_id=0, eos_token_id=1, forced_eos_token_id=1,
+        decoder_start_token_id=0, max_position_embeddings=16,
+    )  # fmt: skip
+    model = models.MarianMTModel(models.MarianConfig(**sizes)).eval()
+    source, begin = mg.tensor([[3, 4]]), mg.tensor([[0, 39]])
+    found = model.generate(source, decoder_input_ids=begin, max_new_tokens=2)
+    assert found[:, :2].tolist() == begin.tolist()
+    with pytest.raises(ValueError, match="decoder_input_ids has token 40; .* from 0 to 39"):
+        model.generate(source, decoder_input_ids=begin + mg.tensor([[0, 1]]), max_new_tokens=2)

@@ -40,7 +40,8 @@ def check_ids(model, ids, name: str) -> None:
             f"{kind}.generate: the prompt is empty: {name} of shape {tuple(ids.shape)} has no token "
             "to go on from"
         )
-    words = model.get_input_embeddings().num_embeddings
+    reader = model.get_decoder() if name == "decoder_input_ids" else model  # may have its own table
+    words = reader.get_input_embeddings().num_embeddings
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= words:
         raise ValueError(
