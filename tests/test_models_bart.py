@@ -130,6 +130,11 @@ def test_what_the_encoder_gave_before(tmp_path):
         found = ours(encoder_outputs=form, **given)
         assert list(found) == list(expected) and mg.equal(found.logits, expected.logits)
     assert len(ours(input_ids=ids, **given, return_dict=False)) == 2
+    given["attention_mask"] = given["attention_mask"][:, :1]
+    with pytest.raises(
+        ValueError, match=r"attention_mask \(3, 1\) does not fit encoder_outputs \(3, "
+    ):
+        ours(encoder_outputs=kept, **given)
 
 
 def test_vectors_in_place_of_ids(tmp_path):

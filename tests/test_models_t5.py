@@ -207,6 +207,13 @@ def test_with_and_without_cache(pieces, tmp_path):
             past_key_values=cache,
             output_attentions=True,
         )
+        with pytest.raises(
+            ValueError, match=r"attention_mask \(\d+, 1\) does not fit encoder_outputs"
+        ):
+            ours(
+                attention_mask=source["attention_mask"][:, :1], encoder_outputs=encoded,
+                decoder_input_ids=targets,
+            )  # fmt: skip
     numpy.testing.assert_allclose(
         mg.cat(found, dim=1).numpy(), whole.logits.numpy(force=True), rtol=1e-10, atol=1e-12
     )

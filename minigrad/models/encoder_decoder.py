@@ -8,9 +8,9 @@ from minigrad import nn
 
 from ..generation.mixin import GenerationMixin
 from ..pretrained import (
-    BaseModelOutput,
     Seq2SeqLMOutput,
     Seq2SeqModelOutput,
+    given_encoder_output,
     may_return_tuple,
     shift_tokens_right,
     token_loss,
@@ -86,9 +86,8 @@ class EncoderDecoderModel(EncoderDecoderPreTrained):
         asked["output_attentions"] = output_attentions
         if encoder_outputs is None:
             encoder_outputs = self.encoder(input_ids, attention_mask, inputs_embeds, **asked)
-        elif not isinstance(encoder_outputs, BaseModelOutput):
-            names = BaseModelOutput.fields
-            encoder_outputs = BaseModelOutput(**dict(zip(names, encoder_outputs, strict=False)))
+        else:
+            encoder_outputs = given_encoder_output(self, encoder_outputs, attention_mask)
         output = self.decoder(
             decoder_input_ids,
             decoder_attention_mask,

@@ -18,6 +18,7 @@ from ..pretrained import (
     Seq2SeqModelOutput,
     Seq2SeqSequenceClassifierOutput,
     classification_loss,
+    given_encoder_output,
     may_return_tuple,
     shift_tokens_right,
     token_loss,
@@ -109,9 +110,8 @@ class BothSides(T5PreTrainedModel):
             encoder_outputs = self.encoder(
                 input_ids, attention_mask, inputs_embeds=inputs_embeds, **asked
             )
-        elif isinstance(encoder_outputs, (tuple, list)):
-            names = BaseModelOutput.fields[: len(encoder_outputs)]
-            encoder_outputs = BaseModelOutput(**dict(zip(names, encoder_outputs, strict=True)))
+        else:
+            encoder_outputs = given_encoder_output(self, encoder_outputs, attention_mask)
         source = encoder_outputs.last_hidden_state
         decoded = self.decoder(
             decoder_input_ids, decoder_attention_mask, source, attention_mask,

@@ -46,6 +46,7 @@ from .outputs import (
     SequenceClassifierOutput,
     SequenceClassifierOutputWithPast,
     TokenClassifierOutput,
+    given_encoder_output,
     may_return_tuple,
 )
 from .packing import pack_documents, pack_texts
@@ -109,6 +110,7 @@ __all__ = [
     "classification_loss",
     "compute_input_and_target_lengths",
     "gap_sentence_examples",
+    "given_encoder_output",
     "infill",
     "masked_softmax",
     "may_return_tuple",

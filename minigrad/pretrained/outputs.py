@@ -136,6 +136,23 @@ class Seq2SeqQuestionAnsweringModelOutput(ModelOutput):
     fields = ("loss", "start_logits", "end_logits", *_BOTH_SIDES)
 
 
+def given_encoder_output(model, outputs, attention_mask) -> BaseModelOutput:
+    """What a caller passed as encoder_outputs, a record or a tuple, as a record.
+
+    Raises ValueError where the mask isn't that of its states (B, S, H).
+    """
+    if not hasattr(outputs, "last_hidden_state"):
+        fields = BaseModelOutput.fields[: len(outputs)]
+        outputs = BaseModelOutput(**dict(zip(fields, outputs, strict=True)))
+    states = outputs.last_hidden_state
+    if attention_mask is not None and attention_mask.shape[:2] != states.shape[:2]:
+        raise ValueError(
+            f"{type(model).__name__}: attention_mask {tuple(attention_mask.shape)} does not fit "
+            f"encoder_outputs {tuple(states.shape)}: it must be that of the text which they were made of"
+        )
+    return outputs
+
+
 def may_return_tuple(forward):
     """A forward that gives a tuple where return_dict=False is passed, or the configuration says so."""
 
