@@ -19,14 +19,13 @@ T5 begins with large scores, so that losses in float32 part ever faster by round
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from minigrad.benchmarks.measure import describe, import_torch, machine, say, write_json
-from minigrad.benchmarks.pretraining import articles, draw, unigram_entropy
+from minigrad.benchmarks.measure import describe, machine, say, write_json
+from minigrad.benchmarks.wikitext import Batches, articles, draw, fit, same_curve, unigram_entropy
 
 import minigrad
 from minigrad.models import (
@@ -38,7 +37,6 @@ from minigrad.models import (
     T5ForConditionalGeneration,
 )
 from minigrad.nn import functional as F
-from minigrad.nn.utils import clip_grad_norm_
 from minigrad.optim import Adafactor, AdamW
 from minigrad.pretrained import (
     DataCollatorForDenoising,
@@ -50,7 +48,6 @@ from minigrad.pretrained import (
     stretches,
     train_tokenizer,
 )
-from minigrad.train.finetuning import get_linear_schedule_with_warmup
 
 RESULTS = Path(__file__).parent / "results"
 SOURCE = 128  # tokens that the encoder reads
@@ -129,7 +126,7 @@ OBJECTIVES = {
 }
 
 
-class Data:
+class Data(Batches):
     """Batches of examples, anew corrupted every time, from one seed."""
 
     def __init__(self, objective: Objective, vocab_size: int):
@@ -146,17 +143,10 @@ class Data:
         """The model's inputs for some examples, corrupted by a stream of its own."""
         return dict(self.objective.make_collator(self.tokenizer, seed)(examples))
 
-    def batches(self, size: int, epoch: int):
-        """The training examples in an epoch's order."""
-        order = minigrad.Generator().manual_seed(epoch).permutation(len(self.train)).tolist()
-        for place in range(0, len(order) - size + 1, size):
-            rows = [self.train[i] for i in order[place : place + size]]
-            yield self.batch(rows, 1_000_000 * epoch + place)
 
-
-def in_float64(theirs, torch) -> None:
-    """Have transformers' model compute in float64 throughout: T5's norms round to float32 of themselves."""
-    theirs.double()
+def in_float64(ours, theirs, torch) -> None:
+    """Have both models compute in float64; transformers' T5 norms round to float32 of themselves."""
+    ours.double(), theirs.double()
     for norm in theirs.modules():
         if type(norm).__name__ == "T5LayerNorm":
             norm.forward = partial(
@@ -165,47 +155,6 @@ def in_float64(theirs, torch) -> None:
                 ),
                 norm,
             )
-
-
-def same_curve(data, config, steps: int, size: int, lr: float, dtype: str) -> float | None:
-    """The largest relative difference of the losses of some steps here and in transformers."""
-    torch = import_torch()
-    if torch is None:
-        return None
-    import transformers
-
-    kind = data.objective.model_class
-    options = {
-        name: 0.0 if "dropout" in name and value else value  # their masks are others
-        for name, value in config.to_dict().items()
-        if name != "model_type"
-    }
-    torch.manual_seed(0)
-    theirs = getattr(transformers, kind.__name__)(
-        getattr(transformers, type(config).__name__)(**options)
-    )
-    ours = kind(type(config)(**options))
-    ours.load_state_dict({k: minigrad.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
-    if dtype == "float64":
-        ours.double()
-        in_float64(theirs, torch)
-    ours.train(), theirs.train()
-    optimizer = AdamW(ours.parameters(), lr=lr)
-    their_optimizer = torch.optim.AdamW(theirs.parameters(), lr=lr)
-    worst = 0.0
-    for _, batch in zip(range(steps), data.batches(size, 0), strict=False):
-        losses = []
-        for model, update, inputs in (
-            (ours, optimizer, batch),
-            (theirs, their_optimizer, {k: torch.tensor(v.numpy()) for k, v in batch.items()}),
-        ):
-            update.zero_grad()
-            loss = model(**inputs).loss
-            loss.backward()
-            update.step()
-            losses.append(loss.item())
-        worst = max(worst, abs(losses[0] - losses[1]) / losses[1])
-    return worst
 
 
 def measure(model, data, size: int = 64) -> float:
@@ -228,36 +177,11 @@ def measure(model, data, size: int = 64) -> float:
 
 
 def train(model, data, epochs: int, size: int, lr: float, kind: str = "adamw") -> list[dict]:
-    """Train with AdamW or Adafactor, warm-up and linear decay; a row of figures for every epoch."""
-    steps = epochs * (len(data.train) // size)
+    """Train with AdamW or Adafactor; a row of figures for every epoch."""
     optimizer = OPTIMIZERS[kind](model.parameters(), lr=lr, weight_decay=0.01)
-    schedule = get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
-    rows = []
-    begin = time.perf_counter()
-    for epoch in range(1, epochs + 1):
-        total, count = 0.0, 0
-        for batch in data.batches(size, epoch):
-            optimizer.zero_grad()
-            loss = model(**batch).loss
-            loss.backward()
-            clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total, count = total + loss.item(), count + 1
-        rows.append(
-            {
-                "epoch": epoch,
-                "steps": epoch * count,
-                "train_loss": total / count,
-                "word_loss": measure(model, data),
-                "minutes": (time.perf_counter() - begin) / 60,
-            }
-        )
-        say(
-            f"epoch {epoch}: loss {total / count:.3f}, a word left out {rows[-1]['word_loss']:.3f} "
-            f"nats, {rows[-1]['minutes']:.1f} min"
-        )
-    return rows
+    figures = lambda: {"word_loss": measure(model, data)}
+    tell = lambda found: f"a word left out {found['word_loss']:.3f} nats"
+    return fit(model, data, epochs, size, optimizer, figures, tell)
 
 
 def main():
@@ -279,7 +203,10 @@ def main():
     data = Data(objective, args.vocab_size)
     config = objective.config_class(vocab_size=len(data.tokenizer), **objective.sizes)
     say(f"{len(data.train):,} examples to train on, unigram entropy {data.entropy:.3f} nats")
-    difference = same_curve(data, config, args.steps, args.batch_size, args.lr, args.dtype)
+    difference = same_curve(
+        objective.model_class, config, data, args.steps, args.batch_size, args.lr,
+        in_float64 if args.dtype == "float64" else None,
+    )  # fmt: skip
     say(f"largest relative difference of {args.steps} losses: {difference}")
     if args.epochs == 0:
         return

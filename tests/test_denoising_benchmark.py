@@ -64,7 +64,9 @@ def test_special_tokens_do_not_count(data):
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-12)])
 def test_curve_equals_that_of_transformers(data, dtype, tolerance):
     pytest.importorskip("transformers")
-    difference = denoising.same_curve(data, config(data), steps=4, size=8, lr=1e-3, dtype=dtype)
+    prepare = denoising.in_float64 if dtype == "float64" else None
+    kind = data.objective.model_class
+    difference = denoising.same_curve(kind, config(data), data, 4, 8, lr=1e-3, prepare=prepare)
     assert difference < tolerance
 
 
