@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files: written whole or not at all; JSON read, or an error that names the file."""
 
 import contextlib
 import os
@@ -25,6 +25,24 @@ def atomic(path, mode: str = "wb"):
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def read_json(path):
+    """What a JSON file, a Path, holds; ValueError, naming it, for a file that is no JSON."""
+    import json  # most programs read none
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+
+
+def read_json_object(path) -> dict:
+    """As read_json, and a ValueError for a file that holds something else than an object."""
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__}, not an object")
+    return values
 
 
 def _umask() -> int:

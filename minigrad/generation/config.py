@@ -4,7 +4,7 @@ import copy
 import json
 from pathlib import Path
 
-from ..files import atomic
+from ..files import atomic, read_json_object
 
 FILE = "generation_config.json"
 
@@ -111,13 +111,7 @@ class GenerationConfig:
         path = Path(folder) / FILE
         if not path.is_file():
             raise FileNotFoundError(f"there is no {path}: from_pretrained reads a local folder")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"{path} holds a {type(values).__name__}, not an object")
-        return cls(**(values | changes))
+        return cls(**(read_json_object(path) | changes))
 
     def save_pretrained(self, folder) -> None:
         """Write generation_config.json into a folder: the values that say something."""

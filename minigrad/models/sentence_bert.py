@@ -13,7 +13,7 @@ import minigrad as torch
 import minigrad.nn.functional as F
 from minigrad import nn
 
-from ..files import atomic
+from ..files import atomic, read_json
 from ..pretrained import PreTrainedModel
 from .auto import AutoModel
 
@@ -174,9 +174,4 @@ class SentenceTransformer(nn.Module):
 
 def _json(path, default):
     """What a JSON file holds, or the default where there is none."""
-    if not path.is_file():
-        return default
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+    return read_json(path) if path.is_file() else default

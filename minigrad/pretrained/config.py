@@ -4,7 +4,7 @@ import copy
 import json
 from pathlib import Path
 
-from ..files import atomic
+from ..files import atomic, read_json_object
 from .gguf_files import gguf_path, read_gguf_config
 
 FILE = "config.json"
@@ -138,10 +138,4 @@ def read_config(folder, gguf_file: str | None = None) -> dict:
         raise FileNotFoundError(
             f"there is no {path}: from_pretrained reads a local folder, with {FILE} and the weights"
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__}, not an object")
-    return values
+    return read_json_object(path)

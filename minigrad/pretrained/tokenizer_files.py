@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from ..extra import need
-from ..files import atomic
+from ..files import atomic, read_json_object
 from .special_tokens import NAMES, content
 from .tokenizer_parts import (
     BERT_TOKENS,
@@ -25,17 +25,9 @@ VOCAB, VOCAB_JSON, MERGES = "vocab.txt", "vocab.json", "merges.txt"
 TEMPLATE = "chat_template.jinja"
 
 
-def read_json(path: Path) -> dict:
+def read_if_there(path: Path) -> dict:
     """The object in a JSON file, {} where there is no file; ValueError for anything else."""
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__}, not an object")
-    return values
+    return read_json_object(path) if path.is_file() else {}
 
 
 def read_folder(folder, changes: dict):
@@ -72,7 +64,7 @@ def read_folder(folder, changes: dict):
             )
         settings.setdefault("tokenizer_class", "RobertaTokenizer")
         settings = _with_defaults(ROBERTA_TOKENS, settings)
-        ids, merges = read_json(folder / VOCAB_JSON), _read_merges(folder / MERGES)
+        ids, merges = read_if_there(folder / VOCAB_JSON), _read_merges(folder / MERGES)
         try:
             backend = bpe(ids, merges, settings)
         except Exception as error:  # the library raises no narrower class
@@ -101,11 +93,11 @@ def write_folder(folder, backend, config: dict, special: dict) -> tuple[str, ...
 
 def _read_settings(folder: Path) -> dict:
     """What the JSON files beside the vocabulary say."""
-    settings = read_json(folder / CONFIG)
+    settings = read_if_there(folder / CONFIG)
     if "added_tokens_decoder" not in settings:
-        settings |= read_json(folder / SPECIAL)
+        settings |= read_if_there(folder / SPECIAL)
     kind = settings.get("tokenizer_class") or TYPES.get(
-        read_json(folder / "config.json").get("model_type")
+        read_if_there(folder / "config.json").get("model_type")
     )
     for name in ("name_or_path", "tokenizer_file", "special_tokens_map_file"):
         settings.pop(name, None)  # paths of another machine

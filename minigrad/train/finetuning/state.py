@@ -3,8 +3,9 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 
-from ...files import atomic
+from ...files import atomic, read_json
 
 FILE = "trainer_state.json"
 
@@ -47,11 +48,7 @@ class TrainerState:
     @classmethod
     def load_from_json(cls, json_path) -> "TrainerState":
         """The state that a file holds, ours or transformers'; ValueError for a file that is none."""
-        with open(json_path, encoding="utf-8") as file:
-            try:
-                values = json.load(file)
-            except ValueError as error:
-                raise ValueError(f"{json_path} is no JSON: {error}") from error
+        values = read_json(Path(json_path))
         if not isinstance(values, dict) or "global_step" not in values:
             raise ValueError(f"{json_path} is no state of a trainer: it has no global_step")
         known = {item.name for item in fields(cls)}
