@@ -12,6 +12,7 @@ from ..pretrained import (
     Seq2SeqModelOutput,
     given_encoder_output,
     may_return_tuple,
+    seq2seq_fields,
     shift_tokens_right,
     token_loss,
 )
@@ -99,14 +100,7 @@ class EncoderDecoderModel(EncoderDecoderPreTrained):
             **asked,
         )
         return Seq2SeqModelOutput(
-            last_hidden_state=output.last_hidden_state,
-            past_key_values=output.past_key_values,
-            decoder_hidden_states=output.hidden_states,
-            decoder_attentions=output.attentions,
-            cross_attentions=output.cross_attentions,
-            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
-            encoder_hidden_states=encoder_outputs.hidden_states,
-            encoder_attentions=encoder_outputs.attentions,
+            last_hidden_state=output.last_hidden_state, **seq2seq_fields(output, encoder_outputs)
         )
 
 

@@ -20,6 +20,7 @@ from ..pretrained import (
     classification_loss,
     given_encoder_output,
     may_return_tuple,
+    seq2seq_fields,
     shift_tokens_right,
     token_loss,
 )
@@ -98,7 +99,7 @@ class BothSides(T5PreTrainedModel):
         """The stack that reads the target and looks at the source."""
         return self.decoder
 
-    def both_sides(
+    def read_and_write(
         self, input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, encoder_outputs,
         past_key_values, inputs_embeds, decoder_inputs_embeds, use_cache, output_hidden_states,
         output_attentions,
@@ -117,15 +118,7 @@ class BothSides(T5PreTrainedModel):
             decoder_input_ids, decoder_attention_mask, source, attention_mask,
             decoder_inputs_embeds, past_key_values, use_cache, **asked,
         )  # fmt: skip
-        return decoded.last_hidden_state, dict(
-            past_key_values=decoded.past_key_values,
-            decoder_hidden_states=decoded.hidden_states,
-            decoder_attentions=decoded.attentions,
-            cross_attentions=decoded.cross_attentions,
-            encoder_last_hidden_state=source,
-            encoder_hidden_states=encoder_outputs.hidden_states,
-            encoder_attentions=encoder_outputs.attentions,
-        )
+        return decoded.last_hidden_state, seq2seq_fields(decoded, encoder_outputs)
 
 
 class T5Model(BothSides):
@@ -161,7 +154,7 @@ class T5Model(BothSides):
         output_hidden_states=None,
         output_attentions=None,
     ):
-        states, rest = self.both_sides(
+        states, rest = self.read_and_write(
             input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, encoder_outputs,
             past_key_values, inputs_embeds, decoder_inputs_embeds, use_cache, output_hidden_states,
             output_attentions,
@@ -207,7 +200,7 @@ class T5ForConditionalGeneration(GenerationMixin, BothSides):
     ):
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        states, rest = self.both_sides(
+        states, rest = self.read_and_write(
             input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, encoder_outputs,
             past_key_values, inputs_embeds, decoder_inputs_embeds, use_cache, output_hidden_states,
             output_attentions,

@@ -46,6 +46,7 @@ from .outputs import (
     SequenceClassifierOutput,
     SequenceClassifierOutputWithPast,
     TokenClassifierOutput,
+    seq2seq_fields,
     given_encoder_output,
     may_return_tuple,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "restore",
     "rouge1_f1",
     "sentence_order_pairs",
+    "seq2seq_fields",
     "shift_tokens_right",
     "span_loss",
     "static_masking",

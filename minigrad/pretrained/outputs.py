@@ -153,6 +153,19 @@ def given_encoder_output(model, outputs, attention_mask) -> BaseModelOutput:
     return outputs
 
 
+def seq2seq_fields(decoded, encoded) -> dict:
+    """The fields of a Seq2Seq output, but the states, of what a decoder and its encoder gave."""
+    return dict(
+        past_key_values=decoded.past_key_values,
+        decoder_hidden_states=decoded.hidden_states,
+        decoder_attentions=decoded.attentions,
+        cross_attentions=decoded.cross_attentions,
+        encoder_last_hidden_state=encoded.last_hidden_state,
+        encoder_hidden_states=encoded.hidden_states,
+        encoder_attentions=encoded.attentions,
+    )
+
+
 def may_return_tuple(forward):
     """A forward that gives a tuple where return_dict=False is passed, or the configuration says so."""
 
