@@ -79,7 +79,7 @@ def _build(source, path, defines, sanitize):
 def _kernels(source):
     """The names of a source's kernels; the preprocessor must run first where macros write some."""
     if re.search(r"#define(.*\\\n)*.*__global__", source):
-        command = [GXX, "-E", "-P", "-x", "c++", f"-I{HERE}", "-"]
+        command = [GXX, "-E", "-P", "-x", "c++", f"-I{HERE}", f"-I{KERNELS}", "-"]
         source = subprocess.run(command, input=source, capture_output=True, text=True).stdout
     bounds = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
     return re.findall(rf"__global__\s+void\s+{bounds}(\w+)\s*\(", source)

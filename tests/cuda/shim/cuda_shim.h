@@ -38,6 +38,7 @@ using std::min;
 #include "cuda_fp16.h"
 #include "cuda_bf16.h"
 #include "intrinsics.h"
+#include "tensor.h"
 
 extern "C" char __start_cuda_shared[] __attribute__((weak, visibility("hidden")));
 extern "C" char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")));

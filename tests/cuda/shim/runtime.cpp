@@ -7,7 +7,8 @@
 // results is an error here:
 //   - a barrier that some threads of the block do not reach, or reach at another line of the source,
 //   - a warp operation without a lane that its mask names, with different masks, or by a lane that
-//     the mask does not name; a shuffle from a lane that takes no part.
+//     the mask does not name; a shuffle from a lane that takes no part,
+//   - asynchronous copies that nobody waits for.
 #include <stdio.h>
 #include <string.h>
 
@@ -51,6 +52,7 @@ void run_thread() {
     Fiber::arrived(outside);
     for (;;) {
         call(arguments);
+        if (!block.self->copies.empty()) fail("asynchronous copies that this thread never waits for");
         block.self->status = ENDED;
         block.ended++;
         leave();
@@ -76,7 +78,8 @@ void make_ready(Thread& thread) {
     ready.push_back(&thread);
 }
 
-const char* together_name(int what) {
+const char* together_name(int what, const Exchange* exchange) {
+    if (what == EXCHANGE) return exchange->name;
     static const char* names[] = {
         "__syncwarp", "__shfl_sync", "__shfl_up_sync", "__shfl_down_sync", "__shfl_xor_sync",
         "__all_sync", "__any_sync", "__ballot_sync", "__match_any_sync", "__match_all_sync",
@@ -91,7 +94,7 @@ std::string state_of(const Thread& t) {
     snprintf(mask, sizeof mask, ", mask %#x", t.mask);
     switch (t.status) {
         case AT_BARRIER: return "at __syncthreads" + line;
-        case TOGETHER: return std::string("at ") + together_name(t.what) + line + mask;
+        case TOGETHER: return std::string("at ") + together_name(t.what, t.exchange) + line + mask;
         case ENDED: return "have left the kernel";
         default: return "can run";
     }
@@ -126,6 +129,8 @@ void run_block(unsigned number) {
     for (int i = 0; i < block.size; i++) {
         make_ready(block.threads[i]);
         memset(block.threads[i].clock, 0, sizeof block.threads[i].clock);
+        block.threads[i].copies.clear();
+        block.threads[i].groups = 0;
     }
     // What a block finds in shared memory is anybody's guess: NaN, so that results show it.
     fill(launch.statics, launch.statics_end);
@@ -152,6 +157,7 @@ void prepare_threads(const Launch& launch) {
         t.index = {i % size[0], i / size[0] % size[1], i / size[0] / size[1]};
         t.lane = i % WARP;
         t.warp = i / WARP;
+        t.exchange = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
         __asan_unpoison_memory_region(stacks + i * STACK + Fiber::GUARD, STACK - Fiber::GUARD);
 #endif
@@ -207,12 +213,16 @@ void complete(std::vector<Thread*>& lanes) {
             for (int i = 0; i < WARP; i++) seen[i] = std::max(seen[i], t->clock[i]);
         }
         for (Thread* t : lanes) memcpy(t->clock, seen, sizeof seen);
+    } else if (what == EXCHANGE) {
+        void* brought[WARP];
+        for (Thread* t : lanes) memcpy(&brought[t->lane], t->value, sizeof(void*));
+        lanes[0]->exchange->run(brought);
     } else if (what <= SHUFFLE_XOR) {
         for (Thread* t : lanes) {
             int from = source_lane(*t);
             if (!(t->mask >> from & 1))
-                fail("%s, line %d, reads lane %d, which is not in the mask %#x", together_name(what),
-                     t->line, from, t->mask);
+                fail("%s, line %d, reads lane %d, which is not in the mask %#x",
+                     together_name(what, nullptr), t->line, from, t->mask);
             memcpy(results[t->lane], lane_of(*t, from)->value, t->size);
         }
     } else {
@@ -235,7 +245,7 @@ void complete(std::vector<Thread*>& lanes) {
         }
     }
     for (Thread* t : lanes) {
-        if (what != SYNC) memcpy(t->value, results[t->lane], t->size);
+        if (what != SYNC && what != EXCHANGE) memcpy(t->value, results[t->lane], t->size);
         make_ready(*t);
     }
 }
@@ -276,6 +286,28 @@ void shim_yield() {
     leave();
 }
 
+int shim_is_shared(const void* place, int size) {
+    const char *at = static_cast<const char*>(place), *end = at + size;
+    const char* dynamic = reinterpret_cast<const char*>(shim_state.dynamic);
+    const Launch& launch = *block.launch;
+    return (at >= dynamic && end <= dynamic + launch.shared_bytes) ||
+           (at >= launch.statics && end <= launch.statics_end);
+}
+
+void shim_copy(void* to, const void* from) {
+    block.self->copies.push_back({to, from, block.self->groups});
+}
+
+void shim_group_copies() { block.self->groups++; }
+
+int shim_next_copy(int left, Copy* copy) {
+    Thread& self = *block.self;
+    if (self.copies.empty() || self.copies.front().group >= self.groups - left) return 0;
+    *copy = self.copies.front();
+    self.copies.pop_front();
+    return 1;
+}
+
 int shim_barrier(int kind, int predicate, int line) {
     Thread& self = *block.self;
     for (int i = 0; i < block.size && block.at_barrier; i++) {
@@ -309,7 +341,7 @@ int shim_barrier(int kind, int predicate, int line) {
 
 void shim_together(int what, unsigned mask, int operand, int width, void* value, int size, int line) {
     Thread& self = *block.self;
-    const char* name = together_name(what);
+    const char* name = together_name(what, self.exchange);
     if (!(mask >> self.lane & 1))
         fail("%s, line %d: lane %d calls it with mask %#x, which lacks it", name, line, self.lane, mask);
     if (width < 1 || width > WARP || (width & (width - 1)))
@@ -326,9 +358,9 @@ void shim_together(int what, unsigned mask, int operand, int width, void* value,
         if (!t) fail("%s, line %d: the mask %#x names lane %d; the block ends before it", name, line, mask, lane);
         if (t->status == ENDED)
             fail("%s, line %d: the mask %#x names lane %d, which has left the kernel", name, line, mask, lane);
-        if (t->status == TOGETHER && (t->what != what || t->mask != mask))
+        if (t->status == TOGETHER && (t->what != what || t->mask != mask || t->exchange != self.exchange))
             fail("%s, line %d, with mask %#x: lane %d is at %s, line %d, with mask %#x", name, line, mask,
-                 lane, together_name(t->what), t->line, t->mask);
+                 lane, together_name(t->what, t->exchange), t->line, t->mask);
         all &= t == &self || t->status == TOGETHER;
         lanes.push_back(t);
     }
@@ -336,6 +368,12 @@ void shim_together(int what, unsigned mask, int operand, int width, void* value,
     if (all) complete(lanes);
     leave();
     memcpy(value, self.value, size);
+    self.exchange = nullptr;
+}
+
+void shim_exchange(const Exchange* exchange, void* brought, int line) {
+    block.self->exchange = exchange;
+    shim_together(EXCHANGE, 0xffffffff, 0, WARP, &brought, sizeof brought, line);
 }
 
 unsigned shim_active_lanes() {

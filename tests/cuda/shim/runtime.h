@@ -27,7 +27,16 @@ struct State {  // of the thread that runs
 // mask has come. Integers are widened to 64 bits.
 enum Together {
     SYNC, SHUFFLE, SHUFFLE_UP, SHUFFLE_DOWN, SHUFFLE_XOR, ALL, ANY, BALLOT, MATCH_ANY, MATCH_ALL,
-    ADD, MIN, MAX, MIN_UNSIGNED, MAX_UNSIGNED, AND, OR, XOR
+    ADD, MIN, MAX, MIN_UNSIGNED, MAX_UNSIGNED, AND, OR, XOR, EXCHANGE
+};
+struct Exchange {  // something else that all lanes of a warp do together, on what each brings
+    const char* name;
+    void (*run)(void* const* lanes);
+};
+struct Copy {  // 16 bytes on their way to shared memory; zeros, if they come from nowhere
+    void* to;
+    const void* from;
+    int group;
 };
 enum Barrier { PLAIN, COUNT, EVERY, SOME };
 
@@ -54,6 +63,14 @@ extern State shim_state;
 int shim_barrier(int kind, int predicate, int line);
 // The result overwrites `value` (size bytes).
 void shim_together(int what, unsigned mask, int operand, int width, void* value, int size, int line);
+// All 32 lanes; `brought` is read and written where it lies.
+void shim_exchange(const Exchange* exchange, void* brought, int line);
+// The running thread's copies: one more; a group ends; the next one that is due, of all groups but
+// the latest `left`, if there is one. The caller moves the bytes.
+void shim_copy(void* to, const void* from);
+void shim_group_copies();
+int shim_next_copy(int left, Copy* copy);
+int shim_is_shared(const void* at, int size);
 unsigned shim_active_lanes();
 void shim_atomic(const void* at, int size);
 void shim_yield();

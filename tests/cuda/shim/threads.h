@@ -2,6 +2,7 @@
 #pragma once
 #include <stdarg.h>
 
+#include <deque>
 #include <vector>
 
 #include "fiber.h"
@@ -25,6 +26,10 @@ struct Thread {
     int what, operand, width, size;
     unsigned mask;
     alignas(8) unsigned char value[LARGEST_VALUE];
+    const Exchange* exchange;
+    // copies on their way, and how many groups of them there were
+    std::deque<Copy> copies;
+    int groups;
     // for the race detector: what this thread has seen of the lanes of its warp (a vector clock)
     unsigned clock[WARP];
 };
