@@ -1,6 +1,5 @@
 """The GPU of the tests of CUDA kernels: the shim, in several orders of threads, beside the references.
 
-    pytestmark = machine.SKIPS
     from cuda.machine import SKIPS, check, gpu  # gpu: a fixture; its module's kernels run on the shim
     pytestmark = SKIPS
     check(norm.normalise_rows, x, w, b, 1e-5, True)
