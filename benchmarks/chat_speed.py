@@ -11,6 +11,7 @@ compared first. A ratio below 1 means that minigrad takes less time.
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
@@ -157,8 +158,8 @@ def measure(rounds: int) -> list[list[str]]:
     return rows
 
 
-def losses(texts: int) -> list[list[str]]:
-    """Rows: the mean loss of a token of Wikipedia's paragraphs (XQuAD's), with 32 and 8 bits."""
+def losses(texts: int) -> str:
+    """The mean loss of a token of Wikipedia's paragraphs (XQuAD's), with 32 and 8 bits."""
     import minigrad
     from minigrad.models import AutoTokenizer
     from minigrad.pretrained.smollm2_package import FILE, smollm2_folder
@@ -176,9 +177,12 @@ def losses(texts: int) -> list[list[str]]:
             count += ids.shape[1] - 1
         loss = total / count
         size = sum(t.numel() * t.element_size() for t in unique(model.state_dict().values()))
-        rows.append([name, f"{size / 1e6:.0f}", f"{loss:.4f}", f"{2.718281828459045**loss:.3f}"])
+        rows.append([name, f"{size / 1e6:.0f}", f"{loss:.4f}", f"{math.exp(loss):.3f}"])
         say(f"{' | '.join(rows[-1])} of {count:,} tokens")
-    return [*rows, [f"{count:,} tokens of {len(paragraphs)} paragraphs", "", "", ""]]
+    return (
+        f"What 8 bits lose, on {count:,} tokens of {len(paragraphs)} paragraphs of Wikipedia (XQuAD's):\n\n"
+        + table(["weights", "MB", "loss, nats a token", "perplexity"], rows)
+    )
 
 
 def unique(tensors):
@@ -209,12 +213,7 @@ def main():
         "",
     ]
     if args.loss:
-        parts += [
-            "What 8 bits lose, on paragraphs of Wikipedia (XQuAD's):",
-            "",
-            table(["weights", "MB", "loss, nats a token", "perplexity"], losses(args.texts)),
-            "",
-        ]
+        parts += [losses(args.texts), ""]
     with atomic(RESULTS, "w") as file:
         file.write("\n".join(parts))
     print("\n".join(parts))

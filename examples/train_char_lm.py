@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from minigrad.text.language import characters_of_file, tiny_shakespeare
-from minigrad.train.language_model import characters, train_language_model
+from minigrad.train.language_model import train_language_model
+from minigrad.train.language_settings import characters
 from minigrad.train.plots import plot_language_history
 from minigrad.train.progress import LanguageProgress
 

@@ -22,7 +22,13 @@ from minigrad.train.finetuning.tasks import pair_task, tagging_task, text_task
 pytest.importorskip("tokenizers")
 
 WORDS = "good bad film plot Ada Bob Rome Oslo in saw lives warm dull very not".split()
-DRAW = numpy.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def draw():
+    """Words drawn, and a head's first weights, that do not depend on the tests before."""
+    minigrad.manual_seed(0)
+    return numpy.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +63,10 @@ def learn(task, folder, tokenizer, tmp_path, epochs=6):
     return task.test(trainer)
 
 
-def test_texts(folder, tokenizer, tmp_path):
+def test_texts(folder, tokenizer, tmp_path, draw):
     def part(count):
         return [
-            (" ".join(["good" if i % 2 else "bad", *DRAW.choice(WORDS[2:], 3)]), i % 2)
+            (" ".join(["good" if i % 2 else "bad", *draw.choice(WORDS[2:], 3)]), i % 2)
             for i in range(count)
         ]
 
@@ -102,10 +108,10 @@ def test_a_head_of_other_classes_starts_anew(folder, tokenizer, tmp_path):
         task.new_model(tmp_path / "three")
 
 
-def test_pairs(folder, tokenizer, tmp_path):
+def test_pairs(folder, tokenizer, tmp_path, draw):
     def part(count):
         return [
-            Pair(a := str(DRAW.choice(WORDS[:4])), a if i % 2 else "Oslo", label=i % 2)
+            Pair(a := str(draw.choice(WORDS[:4])), a if i % 2 else "Oslo", label=i % 2)
             for i in range(count)
         ]
 
@@ -114,11 +120,11 @@ def test_pairs(folder, tokenizer, tmp_path):
     assert learn(task, folder, tokenizer, tmp_path, 15)["accuracy"] > 0.9
 
 
-def test_tags(folder, tokenizer, tmp_path):
+def test_tags(folder, tokenizer, tmp_path, draw):
     tag = {"Ada": "B-PER", "Bob": "B-PER", "Rome": "B-LOC", "Oslo": "B-LOC"}
 
     def part(count):
-        rows = [DRAW.choice(WORDS, 5).tolist() for _ in range(count)]
+        rows = [draw.choice(WORDS, 5).tolist() for _ in range(count)]
         return [(row, [tag.get(word, "O") for word in row]) for row in rows]
 
     parts = part(64), part(16), part(24)
@@ -126,10 +132,10 @@ def test_tags(folder, tokenizer, tmp_path):
     assert figures["f1"] > 0.9 and figures["accuracy"] > 0.9
 
 
-def questions(count):
+def questions(count, draw):
     found = []
     for i in range(count):
-        who, where = str(DRAW.choice(["Ada", "Bob"])), str(DRAW.choice(["Rome", "Oslo"]))
+        who, where = str(draw.choice(["Ada", "Bob"])), str(draw.choice(["Rome", "Oslo"]))
         context = f"{who} lives in {where}"
         answer = where if i % 2 else who
         found.append(
@@ -145,14 +151,16 @@ def questions(count):
     return found
 
 
-def test_answers(folder, tokenizer, tmp_path):
-    task = question_task("tiny", questions(64), questions(16), questions(24), tokenizer, 32, 8)
+def test_answers(folder, tokenizer, tmp_path, draw):
+    task = question_task(
+        "tiny", questions(64, draw), questions(16, draw), questions(24, draw), tokenizer, 32, 8
+    )
     figures = learn(task, folder, tokenizer, tmp_path, 8)
     assert figures["exact"] > 0.9 and figures["f1"] >= figures["exact"]
 
 
-def test_answers_are_read_back_from_windows(tokenizer):
-    rows = questions(2)
+def test_answers_are_read_back_from_windows(tokenizer, draw):
+    rows = questions(2, draw)
     windows = question_windows(tokenizer, rows, max_length=9, stride=1)
     width = max(len(w["input_ids"]) for w in windows)
     start = numpy.full((len(windows), width), -5.0)
@@ -169,8 +177,8 @@ def test_answers_are_read_back_from_windows(tokenizer):
         answer_figures([], [])
 
 
-def test_parts_share_no_article():
-    rows = questions(80)
+def test_parts_share_no_article(draw):
+    rows = questions(80, draw)
     parts = by_articles(rows, (0.6, 0.2, 0.2), seed=1)
     assert [len(part) for part in parts] == [48, 16, 16]
     articles = [{question.article for question in part} for part in parts]

@@ -306,6 +306,7 @@ def test_bad_calls(pair):
     told(r"generate\(\*\*output\)", {"input_ids": ids}, error=TypeError)
     told("either inputs or input_ids", ids, input_ids=ids)
     told("hides all tokens of a text", ids, attention_mask=mg.zeros_like(ids))
+    told("attention_mask must be a tensor, not a list", ids, attention_mask=[1], error=TypeError)
     told(r"attention_mask \(3, 5\) does not fit ids \(3, 7\)", ids, attention_mask=mg.ones(3, 5))
     told("nothing here is called max_tokens: neither", ids, max_tokens=3)
     told("generate makes labels, position_ids itself", ids, labels=ids, position_ids=ids)

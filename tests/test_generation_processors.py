@@ -184,8 +184,15 @@ def test_lists_run_in_order():
         ("TopPLogitsWarper", (0.5, -math.inf, 0), "min_tokens_to_keep must be a whole number"),
         ("SequenceBiasLogitsProcessor", ([],), "must not be empty"),
         ("NoBadWordsLogitsProcessor", ([[1, -2]],), "nor tokens below 0"),
+        ("SuppressTokensLogitsProcessor", ([-1],), "tokens are numbers from 0 on"),
     ],
 )
 def test_bad_values(name, options, message):
     with pytest.raises(ValueError, match=message):
         getattr(generation, name)(*options)
+
+
+def test_an_end_that_is_a_bad_word_stays_possible():
+    scores = mg.zeros(1, 5)
+    processor = generation.NoBadWordsLogitsProcessor([[3]], 3)
+    assert mg.equal(processor(mg.tensor([[1]]), scores), scores)

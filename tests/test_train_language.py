@@ -18,18 +18,15 @@ from minigrad.text.language import (
     tokens_of,
     wikitext2,
 )
+from minigrad.train.language_loss import evaluate_language_model, window_loss
 from minigrad.train.language_model import (
     LanguageEpoch,
     LanguageHistory,
-    LanguageModel,
-    LanguageModelSettings,
     LanguageModelTrainer,
-    characters,
-    evaluate_language_model,
     train_language_model,
-    window_loss,
-    zaremba,
 )
+from minigrad.train.language_settings import LanguageModelSettings, characters, zaremba
+from minigrad.train.saved_language_model import LanguageModel
 
 RHYME = "the cat sat on the mat\nthe rat sat on the cat\nand that was that\n" * 12
 SMALL = dict(embed_dim=12, hidden_size=12, num_layers=2, columns=4, steps=6, epochs=3)
@@ -314,7 +311,7 @@ def test_a_folder_of_another_kind(tmp_path):
     with pytest.raises(ValueError, match="settings.json: it describes no language model"):
         LanguageModel.load(tmp_path)
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(ValueError, match="settings.json: "):
+    with pytest.raises(ValueError, match="settings.json is no JSON"):
         LanguageModel.load(tmp_path)
 
 

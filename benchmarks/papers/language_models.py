@@ -5,12 +5,8 @@ from dataclasses import asdict
 
 from minigrad.text.language import load_corpus
 from minigrad.train.gpt import GPTSettings, train_gpt
-from minigrad.train.language_model import (
-    LanguageModelSettings,
-    characters,
-    train_language_model,
-    zaremba,
-)
+from minigrad.train.language_model import train_language_model
+from minigrad.train.language_settings import LanguageModelSettings, characters, zaremba
 from minigrad.train.progress import LanguageProgress, UpdateProgress
 
 from .experiments import experiment

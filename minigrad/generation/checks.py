@@ -51,8 +51,10 @@ def check_ids(model, ids, name: str) -> None:
 
 
 def check_mask(model, ids, mask, name: str) -> None:
-    """ValueError for a mask that isn't (B, T), or that hides a whole text."""
+    """ValueError for a mask that isn't (B, T), or that hides a whole text; TypeError for no tensor."""
     kind = type(model).__name__
+    if not isinstance(mask, torch.Tensor):
+        raise TypeError(f"{kind}.generate: {name} must be a tensor, not a {type(mask).__name__}")
     if tuple(mask.shape) != tuple(ids.shape):
         raise ValueError(
             f"{kind}.generate: {name} {tuple(mask.shape)} does not fit ids {tuple(ids.shape)}"

@@ -38,6 +38,8 @@ class _Banned(LogitsProcessor):
 
     def __init__(self, tokens):
         self.tokens = token_list(tokens)
+        if any(token < 0 for token in self.tokens):
+            raise ValueError(f"{type(self).__name__}: tokens are numbers from 0 on: {self.tokens}")
 
     def applies(self, length: int) -> bool:
         """Whether the rule counts after so many tokens."""
@@ -262,9 +264,9 @@ class NoBadWordsLogitsProcessor(SequenceBiasLogitsProcessor):
     """Sequences of tokens that never come; the end of a text can't be one of them."""
 
     def __init__(self, bad_words_ids: list[list[int]], eos_token_id=None):
+        super().__init__([(words, -math.inf) for words in bad_words_ids])
         ends = [] if eos_token_id is None else token_list(eos_token_id)
-        kept = [words for words in bad_words_ids if list(words) not in [[end] for end in ends]]
-        super().__init__([(words, -math.inf) for words in kept])
+        self.biases = [pair for pair in self.biases if pair[0] not in [[end] for end in ends]]
 
 
 class PrefixConstrainedLogitsProcessor(LogitsProcessor):

@@ -3,9 +3,11 @@
 from .checkpoint import load_checkpoint, save_checkpoint
 from .classification.classifier import TextClassifier, train_text_classifier
 from .history import History
-from .language_model import LanguageModel, LanguageModelSettings, train_language_model
+from .language_model import train_language_model
+from .language_settings import LanguageModelSettings
 from .recipe import Recipe
 from .report import classification_report, confusion_matrix
+from .saved_language_model import LanguageModel
 from .stopping import EarlyStopping
 from .tagging.training import train_tagger
 from .tagging.tagger import Tagger, TaggerSettings

@@ -7,8 +7,9 @@ from ..models.gpt import GPT, GPTConfig
 from ..random import manual_seed
 from ..text.language import Corpus
 from .causal_lm import CausalSettings, CausalTrainer, text_loss
-from .language_model import LanguageModel, LanguageModelResult, stored_settings
+from .language_model import LanguageModelResult
 from .perplexity import perplexity
+from .saved_language_model import LanguageModel, stored_settings
 
 
 @dataclass
