@@ -12,7 +12,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.
 from . import dtypes
 from . import memory
 from . import ops
-from .backend import device
+from .backend import device, get_default_device, set_default_device
 from .dtypes import (
     bool,
     can_cast,
@@ -151,12 +151,6 @@ def use_deterministic_algorithms(mode, *, warn_only=False) -> None:
 def are_deterministic_algorithms_enabled() -> bool:
     """True if every operation gives the same result on every run, as is the default."""
     return _embedding_kernels.deterministic
-
-
-def set_default_device(device_) -> None:
-    """Only the CPU can be the default; ask for others with `device=` or `.to()`."""
-    if device(device_).type != "cpu":
-        raise NotImplementedError("set_default_device: only 'cpu'; use .to('cuda')")
 
 
 def __getattr__(name):

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import threading
 
 import numpy
 
@@ -20,7 +21,10 @@ def array_module(*operands):
 
 
 class device:
-    """Where a tensor's numbers live: `device("cpu")`, `device("cuda")`, `device("cuda", 1)`."""
+    """Where a tensor's numbers live: `device("cpu")`, `device("cuda")`, `device("cuda", 1)`.
+
+    `with device("cuda"):` new tensors are made there inside, as by `set_default_device`.
+    """
 
     __slots__ = ("index", "type")
 
@@ -62,8 +66,44 @@ class device:
     def __reduce__(self):
         return device, (self.type, self.index)
 
+    def __enter__(self):
+        made_on.outer = (made_on.device, made_on.outer)
+        made_on.device = self
+        return self
+
+    def __exit__(self, *exc):
+        made_on.device, made_on.outer = made_on.outer
+
 
 CPU = device("cpu")
+
+
+class _MadeOn(threading.local):
+    """Where this thread's new tensors are made, None for main memory; and where outside of `with`."""
+
+    device = None
+    outer = None
+
+
+made_on = _MadeOn()
+
+
+def set_default_device(device) -> None:
+    """From now on this thread's new tensors are made on `device`; None is the CPU.
+
+    This holds for the functions that have a `device=` and were not given one (zeros, tensor, rand,
+    arange, ...), and so for the parameters of modules; not for those that share memory, such as
+    from_numpy, nor for those that make something like another tensor.
+    """
+    made_on.device = None if device is None else _device(device)
+
+
+def get_default_device() -> device:
+    """Where new tensors are made: see `set_default_device`."""
+    return CPU if made_on.device is None else numbered(made_on.device)
+
+
+_device = device
 
 
 def device_of(array) -> device:

@@ -488,7 +488,7 @@ class Tensor(Variable):
 
     def copy_(self, src, non_blocking: bool = False) -> "Tensor":
         """Take the numbers of `src`, broadcast to this shape and brought to this dtype and device."""
-        src = src if isinstance(src, Tensor) else ops.creation.as_tensor(src)
+        src = src if isinstance(src, Tensor) else ops.creation.as_tensor(src, device=self.device)
         if src.device != self.device:
             src = src.to(self.device)
         return self._assign(overwrite(self, src), "copy_")
@@ -731,7 +731,7 @@ class Tensor(Variable):
         return ops.linalg.matmul(self, other)
 
     def __rmatmul__(self, other):
-        return ops.linalg.matmul(ops.creation.as_tensor(other), self)
+        return ops.linalg.matmul(ops.creation.as_tensor(other, device=self.device), self)
 
     def __neg__(self):
         return neg(self)
@@ -865,7 +865,7 @@ def _value_like(tensor, value):
     """A number or a list, as something that can be assigned to part of a tensor."""
     if isinstance(value, (bool, int, float)):
         return value
-    return ops.creation.as_tensor(value).to(tensor.device)
+    return ops.creation.as_tensor(value, device=tensor.device)
 
 
 def numpy_or_cupy(g, like):

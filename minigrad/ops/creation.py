@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from .. import dtypes
-from ..backend import array_module, to_device
+from ..backend import array_module, made_on, to_device
 from ..backend import device as Device
 from ..op import Variable, wrap
 from .shape import broadcast_to, reshape, sizes_of, stack
@@ -33,7 +33,9 @@ def _numpy_dtype(dtype):
 
 
 def _finish(array, device=None, requires_grad=False):
-    """An array as a tensor, on the device asked for."""
+    """An array as a tensor, on the device asked for, or else on the default device."""
+    if device is None:
+        device = made_on.device
     if device is not None:
         array = to_device(array, Device(device))
     out = wrap(array)
@@ -166,11 +168,11 @@ def tensor(
 def as_tensor(data, dtype: dtype | None = None, device: Device | str | None = None) -> Tensor:
     """As `tensor`, but without a copy where the data is a tensor or an array already."""
     if isinstance(data, Variable):
-        return data.to(dtype=dtype, device=device)
+        return data.to(dtype=dtype, device=made_on.device if device is None else device)
     if isinstance(data, numpy.ndarray) and data.dtype.isnative:
-        out = _finish(data if dtype is None else data.astype(dtypes.to_numpy(dtype), copy=False))
-        dtypes.of(out.array)  # refuses strings, objects and complex numbers
-        return out.to(device=device) if device is not None else out
+        data = data if dtype is None else data.astype(dtypes.to_numpy(dtype), copy=False)
+        dtypes.from_numpy(data.dtype)  # refuses strings, objects and complex numbers
+        return _finish(data, device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -220,9 +222,8 @@ def frombuffer(
     buffer, *, dtype: dtype, count=-1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A vector that shares the memory of bytes."""
-    return _finish(
-        numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad
-    )
+    out = wrap(numpy.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset))
+    return out.requires_grad_() if requires_grad else out
 
 
 def from_dlpack(ext_tensor) -> Tensor:
@@ -272,7 +273,7 @@ def checked_sizes(name, size, keywords=None):
 
 
 def _into(out, result, name):
-    return result if out is None else out._assign_out(result, name)
+    return result if out is None else out._assign_out(result.to(out.device), name)
 
 
 def zeros(
@@ -372,7 +373,7 @@ def _like(name, input, fill, dtype, device, requires_grad, memory_format):
     out = array_module(array).empty_like(array, wanted, order)
     if fill is not None:
         out[...] = _fill_value(name, fill, wanted).item()
-    return _finish(out, device, requires_grad)
+    return _finish(out, input.device if device is None else device, requires_grad)
 
 
 def zeros_like(
@@ -435,7 +436,8 @@ def full_like(
 def _new(name, input, make, size, keywords, dtype, device, requires_grad):
     shape = checked_sizes(name, size, keywords)
     wanted = input.array.dtype if dtype is None else dtypes.to_numpy(dtype)
-    return _finish(make(array_module(input.array), shape, wanted), device, requires_grad)
+    made = make(array_module(input.array), shape, wanted)
+    return _finish(made, input.device if device is None else device, requires_grad)
 
 
 def new_zeros(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from .. import dtypes
-from ..backend import CPU, array_module, to_device
+from ..backend import CPU, array_module, made_on, to_device
 from ..backend import device as Device
 from ..generator import default_generator
 from ..kernels import random_bits
@@ -42,6 +42,9 @@ def _floating(name, dtype):
 
 
 def _finish(array, device, requires_grad, out=None, name=""):
+    """An array as a tensor, on the device asked for, or else on the default device; or in `out`."""
+    if device is None:
+        device = made_on.device if out is None else out.device
     if device is not None:
         array = to_device(array, Device(device))
     result = wrap(array)
@@ -176,7 +179,7 @@ def _empty_like(input, dtype, device):
     """Memory for numbers in the shape of `input`, its dimensions in the same order in memory."""
     wanted = input.array.dtype if dtype is None else dtypes.to_numpy(dtype)
     array = array_module(input.array).empty_like(input.array, wanted)
-    return _finish(array, device, False)
+    return _finish(array, input.device if device is None else device, False)
 
 
 def _with_gradient(result, requires_grad):
@@ -255,7 +258,9 @@ def normal(
         if std < 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         numbers = _stream(generator).normal(math.prod(shape), _floating("normal", dtype), mean, std)
-        return _finish(numbers.reshape(shape), device, requires_grad, out, "normal")
+        numbers = numbers.reshape(shape)
+        place = CPU if device is None else device  # torch's too knows no default device here
+        return _finish(numbers, place, requires_grad, out, "normal")
     if isinstance(std, Variable):
         if (std.array < 0).any():
             raise RuntimeError("normal expects all elements of std >= 0.0")
