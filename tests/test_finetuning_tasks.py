@@ -53,9 +53,9 @@ def folder(tokenizer, tmp_path_factory):
 def learn(task, folder, tokenizer, tmp_path, epochs=6):
     args = TrainingArguments(
         output_dir=str(tmp_path), num_train_epochs=epochs, per_device_train_batch_size=8,
-        learning_rate=5e-3, eval_strategy="epoch", save_strategy="epoch", save_only_model=True,
-        load_best_model_at_end=True, metric_for_best_model=task.measure, save_total_limit=1,
-        disable_tqdm=True, logging_strategy="no",
+        learning_rate=3e-3, warmup_ratio=0.1, eval_strategy="epoch", save_strategy="epoch",
+        save_only_model=True, save_total_limit=1, load_best_model_at_end=True,
+        metric_for_best_model=task.measure, disable_tqdm=True, logging_strategy="no",
     )  # fmt: skip
     with pytest.warns(UserWarning, match="start anew"):
         trainer = task.trainer(folder, args, tokenizer)
