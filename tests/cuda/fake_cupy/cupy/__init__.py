@@ -60,3 +60,18 @@ del RECORDED
 def get_default_memory_pool():
     """The pool that arrays take their memory from."""
     return _pool
+
+
+class PinnedMemoryPool:
+    """As cupy.cuda.PinnedMemoryPool, of which minigrad asks for no more than this."""
+
+    def malloc(self, size):
+        """Nothing is needed here."""
+
+
+_pinned_pool = PinnedMemoryPool()
+
+
+def get_default_pinned_memory_pool():
+    """The pool of main memory that copies go through."""
+    return _pinned_pool

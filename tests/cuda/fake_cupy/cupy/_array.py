@@ -12,6 +12,8 @@ import pathlib
 
 import numpy
 
+from . import _capture
+from ._capture import recorded, refuse, waits
 from ._memory import MemoryPointer, allocate, current
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "recorded.json").read_text())
@@ -57,8 +59,25 @@ def wrap(host, parents=()):
             array.base = parent if parent.base is None else parent.base
             return array
     array._memory = memory = allocate(host.nbytes)
-    memory.root = root
     array.base = None
+    if memory.root is None:
+        memory.root = root
+    elif host.size:
+        array._host = _placed(host, memory.root)
+    return array
+
+
+def _placed(host, root):
+    """The array in memory whose place is known already."""
+    if host.flags.c_contiguous or not host.flags.forc and 0 in host.strides:
+        strides = None
+    else:  # as it lies, without gaps
+        order = sorted(range(host.ndim), key=lambda k: -abs(host.strides[k]))
+        strides, step = [0] * host.ndim, host.itemsize
+        for k in reversed(order):
+            strides[k], step = step, step * host.shape[k]
+    array = numpy.ndarray(host.shape, host.dtype, root, 0, strides)
+    array[...] = host
     return array
 
 
@@ -252,10 +271,15 @@ class ndarray:
 
     def __getitem__(self, index):
         parents = [self]
-        return wrap(self._host[_index(self, index, parents)], parents[:1])
+        index = _index(self, index, parents)
+        if any(map(_is_mask, index)):
+            refuse("an index that is a mask")
+        return wrap(self._host[index], parents[:1])
 
     def __setitem__(self, index, value):
         index = _index(self, index, [])
+        if any(map(_is_mask, index)) and getattr(value, "ndim", 0):
+            refuse("an index that is a mask")
         if type(value) is ndarray:
             check_device(value)
             while value.ndim > self._host.ndim and value.shape[0] == 1:
@@ -354,6 +378,8 @@ def _index(array, index, parents):
                     f"(actual: {part.dtype.type})"
                 )
         elif isinstance(part, (list, bool, numpy.bool_)):
+            if isinstance(part, list):
+                refuse("an index from main memory")
             part = numpy.asarray(part, None if part != [] else numpy.int32)
         elif isinstance(part, slice):
             for end in (part.start, part.stop, part.step):
@@ -415,3 +441,22 @@ def _parse(text):
 for _name, _text in RECORDED["methods"].items():
     if _name not in ndarray.__dict__:
         setattr(ndarray, _name, _method(_name, _text))
+
+# -- what a capture writes down, and what it refuses -----------------------------------------------
+
+_capture.odd, _capture.array_type = _odd, ndarray
+WAITING = (
+    "get", "set", "item", "tolist", "tobytes", "nonzero", "sort", "argsort", "partition",
+    "argpartition", "__bool__", "__int__", "__float__", "__complex__", "__repr__", "__str__",
+    "__format__", "__reduce_ex__", "choose", "compress", "repeat",
+)  # fmt: skip
+DONE = (
+    "__getitem__", "__setitem__", "fill", "reshape", "scatter_add", "scatter_max", "scatter_min",
+    "astype", "copy",
+)  # fmt: skip
+for _name in WAITING:
+    if hasattr(ndarray, _name):
+        setattr(ndarray, _name, waits(getattr(ndarray, _name), _name))
+for _name in (*DONE, *RECORDED["methods"]):
+    if _name not in (*WAITING, "get", "view", "transpose") and hasattr(ndarray, _name):
+        setattr(ndarray, _name, recorded(getattr(ndarray, _name)))

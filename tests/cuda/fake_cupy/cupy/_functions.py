@@ -14,7 +14,8 @@ from ._array import (
     supported,
     wrap,
 )
-from ._memory import current
+from ._capture import recorded, refuse, refuse_library, waits
+from ._memory import current, pinned
 from ._ufunc import matmul
 
 
@@ -81,12 +82,15 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
         return wrap(numpy.array(obj._host, dtype, copy=copy, order=order, ndmin=ndmin), ())
     if hasattr(obj, "array") or type(obj).__name__ == "Tensor":
         raise TypeError(f"Unsupported type {type(obj)}")
+    parents = []
     if isinstance(obj, (list, tuple)):
-        parents = []
         obj = lower(obj, parents)
     host = numpy.array(obj, dtype, order=order, ndmin=ndmin)
     if host.dtype.kind == "O":
         raise ValueError("Unsupported dtype object")
+    if host.ndim and not parents:
+        pinned.function(host.nbytes)
+        refuse("a copy from main memory")
     return wrap(host)
 
 
@@ -141,6 +145,7 @@ def where(condition, x=None, y=None):
     if (x is None) != (y is None):
         raise ValueError("Must provide both 'x' and 'y' or neither.")
     if x is None:
+        refuse("where with a condition alone")
         return condition.nonzero()
     parents = []
     for value in (x, y):
@@ -154,6 +159,7 @@ def where(condition, x=None, y=None):
 def take(a, indices, axis=None, out=None):
     """The entries at some indices; those outside the range wrap around."""
     if isinstance(indices, (list, tuple)):
+        refuse("an index from main memory")
         indices = array(indices, dtype=int)
     if type(indices) is not ndarray and not isinstance(indices, (int, numpy.integer)):
         raise TypeError(f"Unsupported type {type(indices)}")
@@ -243,6 +249,50 @@ def _quiet(name):
 
 for _name in ("cholesky", "inv", "solve"):
     FUNCTIONS["linalg." + _name] = _quiet(_name)
+
+
+# -- what a capture writes down, and what it refuses ------------------------------------------------
+
+WAITING = (
+    "nonzero", "flatnonzero", "argwhere", "unique", "bincount", "sort", "argsort", "lexsort", "msort",
+    "partition", "argpartition", "repeat", "compress", "extract", "quantile", "percentile", "median",
+    "nanmedian", "histogram", "digitize", "choose", "trim_zeros", "union1d", "intersect1d",
+    "setdiff1d", "isin", "in1d", "allclose", "array_equal", "asnumpy",
+)  # fmt: skip
+BY_CUBLAS = ("dot", "vdot", "inner", "tensordot", "einsum", "kron", "matmul")
+MANY = 8  # arrays that CuPy joins one by one; of more it puts the addresses in a table of its own
+
+
+def _few(function):
+    def join(arrays, *args, **kwargs):
+        if len(arrays) > MANY:
+            refuse(f"{function.__name__} of more than {MANY} arrays")
+        return function(arrays, *args, **kwargs)
+
+    join.__name__, join.__signature__ = function.__name__, function.__signature__
+    return join
+
+
+def _library(function):
+    def call(*args, **kwargs):
+        refuse_library(function.__name__)
+        return function(*args, **kwargs)
+
+    call.__name__ = function.__name__
+    return call
+
+
+for _name, _function in FUNCTIONS.items():
+    if _name in WAITING:
+        FUNCTIONS[_name] = waits(_function, _name)
+    elif _name in BY_CUBLAS or _name.startswith("linalg.") and _name != "linalg.norm":
+        FUNCTIONS[_name] = _library(_function)
+    elif _name in ("concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"):
+        FUNCTIONS[_name] = recorded(_few(_function))
+    elif _name not in ("empty", "empty_like"):
+        FUNCTIONS[_name] = recorded(_function)
+ndarray.take = FUNCTIONS["take"]
+asnumpy = waits(asnumpy)
 
 
 def within(prefix):

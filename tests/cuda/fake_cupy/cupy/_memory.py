@@ -5,8 +5,11 @@ given back when the last array that uses it is gone, so that what is in use can 
 limit on the pool makes an allocation fail as on a full GPU.
 """
 
+import ctypes
 import os
 import threading
+
+import numpy
 
 DEVICES = int(os.environ.get("FAKE_CUPY_DEVICES", "2"))
 TOTAL = 16 << 30  # bytes that each device claims to have
@@ -16,6 +19,8 @@ UNIT = 512  # CuPy's pool gives out whole multiples of this
 class _Current(threading.local):
     device = 0
     stream = None
+    allocator = None  # of using_allocator()
+    replaying = False  # inside the replay of a graph, which takes no memory
 
 
 current = _Current()
@@ -47,6 +52,7 @@ class MemoryPool:
         self._free = [0] * DEVICES
         self._limit = [0] * DEVICES
         self._lock = threading.Lock()
+        self._places: dict = {}  # what was freed, by size, where addresses had been asked for
 
     def malloc(self, size):
         """A pointer to `size` bytes on the current device."""
@@ -98,20 +104,50 @@ class Memory:
         self.device_id = current.device
         self.size = size
         self._taken = 0
-        self._pool = pool
+        self.pool = pool
         taken = (size + UNIT - 1) // UNIT * UNIT
         pool._take(self.device_id, taken)
         self._taken = taken
         self.root = None  # the NumPy array whose memory stands for it
+        self._place = None  # the same, where the pool had to say before what the address will be
 
     @property
     def ptr(self):
-        """Its address."""
+        """Its address; who asks before an array lies there gets a place, perhaps a used one."""
+        if self.root is None and self._taken:
+            free = self.pool._places.get((self.device_id, self._taken))
+            self.root = self._place = free.pop() if free else _aligned(self._taken)
         return 0 if self.root is None else self.root.ctypes.data
 
     def __del__(self):
         if self._taken:
-            self._pool._give(self.device_id, self._taken)
+            if self._place is not None:
+                key = self.device_id, self._taken
+                self.pool._places.setdefault(key, []).append(self._place)
+            self.pool._give(self.device_id, self._taken)
+
+
+def _aligned(size):
+    """Memory at an address as cudaMalloc gives it."""
+    room = numpy.full(size + UNIT, 255, numpy.uint8)
+    first = -room.ctypes.data % UNIT
+    return numpy.frombuffer(memoryview(room)[first : first + size], numpy.uint8)
+
+
+class UnownedMemory:
+    """As cupy.cuda.UnownedMemory: memory at an address, which `owner` keeps alive."""
+
+    def __init__(self, ptr, size, owner, device_id=-1):
+        self.device_id = current.device if device_id < 0 else device_id
+        self.size = size
+        self._owner = owner
+        self.pool = next((x.mem.pool for x in owner if isinstance(x, MemoryPointer)), None)
+        self.root = numpy.frombuffer((ctypes.c_uint8 * size).from_address(ptr), numpy.uint8)
+
+    @property
+    def ptr(self):
+        """Its address."""
+        return self.root.ctypes.data
 
 
 class MemoryPointer:
@@ -152,6 +188,29 @@ class _Allocator:
 allocator = _Allocator()
 
 
+class _Pinned:
+    """What gives the main memory from which CuPy copies to the GPU."""
+
+    function = staticmethod(lambda size: None)
+
+
+pinned = _Pinned()
+
+
+class _Replayed:
+    """What a step of a replayed graph works in: it was allocated when the graph was captured."""
+
+    def __init__(self):
+        self.device_id, self.root, self.pool = current.device, None, None
+
+    @property
+    def ptr(self):
+        """Its address."""
+        return 0 if self.root is None else self.root.ctypes.data
+
+
 def allocate(size):
-    """`size` bytes by the allocator that set_allocator() chose."""
-    return allocator.function(size).mem
+    """`size` bytes by the allocator that using_allocator() or set_allocator() chose."""
+    if current.replaying:
+        return _Replayed()
+    return (current.allocator or allocator.function)(size).mem

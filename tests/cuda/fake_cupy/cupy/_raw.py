@@ -9,6 +9,7 @@ import tempfile
 import numpy
 
 from ._array import check_device, ndarray
+from ._capture import launched
 from ._memory import CUDARuntimeError
 
 SHARED_AT_MOST = 49152  # bytes a block may have without asking
@@ -104,6 +105,7 @@ class RawKernel:
                 500, f"CUDA_ERROR_NOT_FOUND: named symbol not found: {self.name}"
             ) from error
 
+    @launched
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
         if self._kernel is None:
             self._find()

@@ -3,6 +3,7 @@
 import numpy
 
 from ._array import RECORDED, SCALARS, check_device, lower, ndarray, scatter, supported, wrap
+from ._capture import recorded, refuse_library
 
 NAMED = {}
 _WEAK = {bool: "?", int: "int", float: "float", complex: "complex"}
@@ -26,6 +27,7 @@ class ufunc:
     def __repr__(self):
         return f"<ufunc '{self.name}'>"
 
+    @recorded
     def __call__(self, *args, out=None, dtype=None, casting="same_kind"):
         if len(args) > self.nin:
             if out is not None or len(args) > self.nin + 1:
@@ -96,6 +98,7 @@ class ufunc:
         shown = ", ".join(str(kind) for kind in key)
         raise TypeError(f"{self.name}: no loop for ({shown})")
 
+    @recorded
     def at(self, a, indices, b=None):
         """a[indices] (op)= b, entry by entry."""
         if self._scatter_op not in ("add", "max", "min"):
@@ -116,6 +119,7 @@ class ufunc:
         method = array.cumsum if self.__name__ == "add" else array.cumprod
         return method(axis=axis, dtype=dtype, out=out)
 
+    @recorded
     def outer(self, A, B, **kwargs):
         """op(a, b) for all pairs."""
         parents = []
@@ -200,6 +204,7 @@ ndarray.__divmod__ = lambda self, other: (self // other, self % other)
 
 def matmul(a, b, out=None):
     """The matrix product, of arrays only."""
+    refuse_library("matmul")
     if type(a) is not ndarray or type(b) is not ndarray:
         raise TypeError(f"matmul: expected arrays, got {type(a)} and {type(b)}")
     check_device(a)

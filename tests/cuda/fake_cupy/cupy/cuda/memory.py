@@ -1,3 +1,9 @@
 """cupy.cuda.memory of the stand-in."""
 
-from .._memory import Memory, MemoryPointer, MemoryPool, OutOfMemoryError  # noqa: F401
+from .._memory import (  # noqa: F401
+    Memory,
+    MemoryPointer,
+    MemoryPool,
+    OutOfMemoryError,
+    UnownedMemory,
+)

@@ -1,11 +1,12 @@
 """cupy.cuda.runtime of the stand-in: the calls of the CUDA runtime that minigrad makes."""
 
-from .. import _memory
+from .. import _capture, _memory
 from .._memory import CUDARuntimeError
 from .._memory import current as _current
 from .._memory import pool as _pool
 
 is_hip = False
+streamCaptureModeGlobal, streamCaptureModeThreadLocal, streamCaptureModeRelaxed = 0, 1, 2
 
 
 def _check(device):
@@ -31,6 +32,7 @@ def setDevice(device):
 
 def deviceSynchronize():
     """Everything is done at once here."""
+    _capture.refuse("deviceSynchronize")
 
 
 def memGetInfo():
