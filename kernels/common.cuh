@@ -1,10 +1,13 @@
 // What the CUDA kernels share: the type of numbers, sums over a warp and a block, wide loads.
 //
-// A source is compiled once for each type, by -DNUMBER=float, double or __half. Arguments that are
-// numbers come as long long or double, those that may be missing as null pointers.
+// A source is compiled once for each type, by -DNUMBER=float, double, __half or __nv_bfloat16.
+// Arguments that are numbers come as long long or double, those that may be missing as null pointers.
 
 #ifdef HALF
 #include <cuda_fp16.h>
+#endif
+#ifdef BFLOAT16
+#include <cuda_bf16.h>
 #endif
 
 typedef NUMBER T;  // what arrays hold

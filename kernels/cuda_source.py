@@ -10,6 +10,7 @@ float as double and None as a null pointer. Arrays must be contiguous and on the
 import functools
 import pathlib
 import re
+from typing import NamedTuple
 
 import numpy
 
@@ -20,11 +21,22 @@ MACROS = {
     "float32": ("-DNUMBER=float",),
     "float64": ("-DNUMBER=double",),
     "float16": ("-DNUMBER=__half", "-DHALF"),
+    "bfloat16": ("-DNUMBER=__nv_bfloat16", "-DBFLOAT16"),
 }
-WIDER = {"float16": "float32"}  # what is computed with, where that isn't the arrays' own dtype
+WIDER = {"float16": "float32", "bfloat16": "float32"}  # what is computed with, where it is another
 THREADS = 256  # of a block, where nothing else speaks for another number
 BLOCKS = 2048  # of a launch: enough to fill any GPU; they go on in strides if there is more to do
 ROWS_AT_MOST = 65535
+SHARED = 48 << 10  # bytes of shared memory that a block has without asking for more
+
+
+class Gpu(NamedTuple):
+    """What a kernel's plan depends on."""
+
+    capability: int  # 90: an sm_90
+    processors: int
+    shared: int  # bytes of shared memory that a block may ask for
+    shared_by_all: int  # that the blocks of a processor have together
 
 
 def known(*arrays) -> bool:
@@ -51,6 +63,20 @@ def row_threads(n: int) -> int:
     return threads
 
 
+def gpu() -> Gpu:
+    """The GPU in use."""
+    return _gpu(require_cupy().cuda.runtime.getDevice())
+
+
+@functools.cache
+def _gpu(index):
+    facts = require_cupy().cuda.runtime.getDeviceProperties(index)
+    return Gpu(
+        10 * facts["major"] + facts["minor"], facts["multiProcessorCount"],
+        facts["sharedMemPerBlockOptin"], facts["sharedMemPerMultiprocessor"],
+    )  # fmt: skip
+
+
 @functools.cache
 def source(name: str) -> str:
     """A file with the files that it includes in place, so that it compiles from any folder."""
@@ -62,15 +88,22 @@ def source(name: str) -> str:
 
 
 @functools.cache
-def function(file: str, kernel: str, dtype_name: str):
-    """The kernel of a file, compiled for a dtype."""
-    options = "-std=c++17", *MACROS[dtype_name]
-    return require_cupy().RawModule(code=source(file), options=options).get_function(kernel)
+def function(file: str, kernel: str, dtype_name: str, macros: tuple = (), room: int = 0):
+    """The kernel of a file, compiled for a dtype and more macros ("-DWIDTH=64", ...).
+
+    room: the bytes of dynamic shared memory that it is launched with, if they are more than SHARED.
+    """
+    options = "-std=c++17", *MACROS[dtype_name], *macros
+    found = require_cupy().RawModule(code=source(file), options=options).get_function(kernel)
+    if room:
+        found.max_dynamic_shared_size_bytes = room
+    return found
 
 
-def launch(file: str, kernel: str, dtype, grid, block, *arguments, shared: int = 0) -> None:
+def launch(file: str, kernel: str, dtype, grid, block, *arguments, shared=0, macros=()) -> None:
     """Start a kernel; grid and block: a number, or a tuple of up to three; shared: dynamic bytes."""
-    function(file, kernel, dtype.name)(
+    more = (macros, shared if shared > SHARED else 0) if macros or shared > SHARED else ()
+    function(file, kernel, dtype.name, *more)(
         grid if isinstance(grid, tuple) else (grid,),
         block if isinstance(block, tuple) else (block,),
         tuple(map(_argument, arguments)),

@@ -57,6 +57,7 @@ from .tensor import Tensor
 globals().update(_LEGACY_TYPES)
 
 from . import methods  # gives Tensor its methods
+from . import amp
 from . import autograd
 from . import cuda
 from . import linalg
@@ -66,6 +67,19 @@ from . import random
 from . import special
 from . import testing
 from . import utils
+from . import wide  # sums of bfloat16
+from .amp.autocast_mode import (
+    autocast,
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from .nn.functional import (
     alpha_dropout,
     avg_pool1d,

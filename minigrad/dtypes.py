@@ -57,6 +57,7 @@ BY_NAME = {
 _BY_NUMPY = {t.numpy: t for t in BY_NAME.values()}
 _BY_PYTHON = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 _default = float32
+when_bfloat16_appears = []  # functions to call once, when the dtype is first asked for
 
 
 def _bfloat16() -> dtype:
@@ -70,6 +71,8 @@ def _bfloat16() -> dtype:
             ) from error
         BY_NAME["bfloat16"] = dtype("bfloat16", numpy.dtype(ml_dtypes.bfloat16), 2)
         _BY_NUMPY[BY_NAME["bfloat16"].numpy] = BY_NAME["bfloat16"]
+        for function in when_bfloat16_appears:
+            function()
     return BY_NAME["bfloat16"]
 
 

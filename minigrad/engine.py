@@ -16,7 +16,7 @@ import traceback
 
 import numpy
 
-from . import backend
+from . import autocasting, backend
 from .sparse import UnreadRows
 
 serial_numbers = itertools.count()
@@ -310,6 +310,8 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
     state.grad = create_graph
     quiet = numpy.errstate(all="ignore")  # a gradient may be inf or nan without a warning
     quiet.__enter__()
+    settled = autocasting.outside()  # the forward pass has chosen the dtypes
+    settled.__enter__()
     several = backend.gpus > 1  # then each step runs where its arrays are
     try:
         for root, seed in zip(roots, seeds, strict=True):
@@ -367,6 +369,7 @@ def run_backward(roots, seeds, *, create_graph, retain_graph, inputs=None, accum
     except MemoryError as error:
         raise backend.out_of_memory(f"backward of {node.name()}", error) from error
     finally:
+        settled.__exit__()
         quiet.__exit__()
         state.grad = before
     if accumulate:

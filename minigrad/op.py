@@ -19,7 +19,7 @@ import types
 
 import numpy
 
-from . import dtypes
+from . import autocasting, dtypes
 from .backend import array_module, as_array, device_of, native_device, out_of_memory, to_device
 from .engine import Node, Released, enable_grad, knot, run_backward, state
 
@@ -212,6 +212,8 @@ class Op:
                     return self(*settled[0], **options)
         if plain:
             return self.forward(xp, *arrays, **options)
+        if autocasting.regions:
+            arrays = autocasting.inputs(self.name, inputs, arrays, xp)
         if self.cast is not None:
             arrays = self.cast(self, xp, arrays)
         try:
@@ -588,13 +590,13 @@ class OpNode(Node):
         edge_index = self.plan.edge_of.get(position)
         if edge_index is None:
             return wrap(array)
-        target, index, shape, _ = self.edges[edge_index]
-        if not isinstance(target, Node):
-            if target.array is array:
-                return target
-            target, index = CastNode(target, 0, array), 0
-        elif array.shape != shape:
+        target, index, shape, dtype = self.edges[edge_index]
+        if not isinstance(target, Node) and target.array is array:
+            return target
+        if isinstance(target, Node) and array.shape != shape:
             raise RuntimeError(f"{self.op.name}: a saved input changed its shape")
+        if not isinstance(target, Node) or array.dtype != dtype:
+            target, index = CastNode((target, index, shape, dtype), array), 0
         tensor = wrap(array)
         tensor._requires_grad = True
         tensor._node = target
@@ -620,13 +622,12 @@ class OpNode(Node):
 
 
 class CastNode(Node):
-    """Leads from a saved copy of a leaf in another dtype back to the leaf itself."""
+    """Leads from a saved copy of an input in another dtype back to where the input came from."""
 
     __slots__ = ()
 
-    def __init__(self, leaf, index, array):
-        edges = [(leaf, index, leaf.array.shape, leaf.array.dtype)]
-        Node.__init__(self, edges, ((array.shape, array.dtype),))
+    def __init__(self, edge, array):
+        Node.__init__(self, [edge], ((array.shape, array.dtype),))
 
     def name(self):
         return "ToCopyBackward0"

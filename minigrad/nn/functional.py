@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
+from ..autocasting import applies, runs_under_autocast
 from ..backend import array_module
 from ..op import wrap
 from ..ops.activation import (
@@ -95,7 +96,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: expected {w_shape[-1]} input features, got x of shape {tuple(x_shape)} (mat1 "
             f"and mat2 shapes cannot be multiplied: weight has shape {tuple(w_shape)})"
         )
-    if input.array.dtype != weight.array.dtype:
+    if input.array.dtype != weight.array.dtype and not applies("affine", input.array):
         raise RuntimeError(
             f"linear: mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}"
         )
@@ -115,6 +116,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if bias is None else add_arrays(out, bias)
 
 
+@runs_under_autocast
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """out_o = x1^T W_o x2 + b_o: input1 (*, m), input2 (*, n), weight (o, m, n) -> (*, o)."""
     m, n = weight.array.shape[1:]
@@ -369,9 +371,8 @@ def _check_p(name, p):
 
 def _drop(input, p, mask_shape):
     if mask_shape == input.array.shape:
-        return drop(input, p=p, seed=draw_seed())
-    xp = array_module(input.array)
-    keep = keep_mask(mask_shape, p, input.array.dtype, xp)
+        return drop(input, p=p, seed=draw_seed(input.array))
+    keep = keep_mask(input.array, mask_shape, p)
     if p < 1:
         keep *= keep.dtype.type(1 / (1 - p))
     return mul(input, wrap(keep))
@@ -408,8 +409,7 @@ def _alpha_drop(input, p, mask_shape):
     """Dropped numbers become SELU's negative limit; a x + b then restores mean 0 and variance 1."""
     limit = -1.7580993408473766
     a = (1 / math.sqrt((1 - p) * (1 + p * limit * limit))) if p < 1 else 0.0
-    xp = array_module(input.array)
-    keep = keep_mask(mask_shape, p, input.array.dtype, xp)
+    keep = keep_mask(input.array, mask_shape, p)
     shift = (1 - keep) * (limit * a) - a * p * limit
     return add_arrays(mul(input, wrap(keep * input.array.dtype.type(a))), wrap(shift))
 

@@ -12,6 +12,7 @@ import math
 import numbers
 import warnings
 
+from ..autocasting import applies
 from ..engine import is_grad_enabled
 from ..ops.creation import empty, zeros
 from ..ops.rnn import gru_layer, gru_step, lstm_layer, lstm_step, rnn_layer, rnn_step, run_layer
@@ -33,7 +34,8 @@ def _layer(mode, x, sizes, state, weights, reverse, batch_first):
     array = x.array
     fits = w_hr is None and len(array) > 0
     if state is not None:
-        fits = fits and all(s.array.dtype == array.dtype for s in state)
+        alike = all(s.array.dtype == array.dtype for s in state)
+        fits = fits and (alike or applies("lstm_layer", array))
     if not fits:
         if state is None:
             shapes = [(sizes[0], w_hh.shape[1]), (sizes[0], w_hh.shape[0] // 4)]
@@ -205,7 +207,7 @@ class RNNBase(Module):
 
     def _check(self, input, sizes, state, batch):
         weight = getattr(self, self._all_weights[0][0])
-        if input.dtype != weight.dtype:
+        if input.dtype != weight.dtype and not applies("lstm_layer", input.array):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
                 f"Convert input: input.to({weight.dtype}), or convert model: "

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy
 
+from ..autocasting import runs_under_autocast
 from ..backend import array_module
-from ..generator import default_generator
 from ..kernels import attention_cuda  # noqa: F401 (it adds the GPU to the kernels of attention)
 from ..kernels.attention import attention, attention_backward, mask_gradient
-from ..kernels.random_bits import SEED_BITS, keep_mask
+from ..kernels.random_bits import keep_mask
 from ..op import primitive, wrap
 from .elementwise import choose, mul
 from .linalg import matmul
+from .random import draw_seed
 from .reduce import reduce_sum
 from .shape import repeat_interleave, transpose
 
@@ -72,6 +73,7 @@ def _check(query, key, value, attn_mask, is_causal):
         )
 
 
+@runs_under_autocast
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -94,7 +96,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _share_heads(key, query, value), _share_heads(value, query, key)
     scale = _scale(query) if scale is None else scale
-    seed = _seed() if dropout_p > 0 else 0
+    seed = draw_seed(query.array) if dropout_p > 0 else 0
     options = {"scale": scale, "causal": is_causal, "dropout": dropout_p, "seed": seed}
     mask = 0 if attn_mask is None else attn_mask
     if _fits(query, key, value, attn_mask):
@@ -105,7 +107,7 @@ def scaled_dot_product_attention(
 def attend(query, key, value, attn_mask, dropout_p, is_causal):
     """The attention weights (..., L, S) of `scaled_dot_product_attention`."""
     _check(query, key, value, attn_mask, is_causal)
-    seed = _seed() if dropout_p > 0 else 0
+    seed = draw_seed(query.array) if dropout_p > 0 else 0
     mask = 0 if attn_mask is None else attn_mask
     return _weights(query, key, mask, _scale(query), is_causal, dropout_p, seed)
 
@@ -113,11 +115,6 @@ def attend(query, key, value, attn_mask, dropout_p, is_causal):
 def _scale(query):
     width = query.array.shape[-1]
     return 1 / math.sqrt(width) if width else 1.0
-
-
-def _seed():
-    """One draw of the default generator, from which a hash makes the dropout mask."""
-    return int(default_generator.long_words(1)[0]) >> 64 - SEED_BITS
 
 
 def _share_heads(x, query, other):
@@ -155,8 +152,8 @@ def _weights(query, key, mask, scale, causal, dropout, seed):
             scores = scores + mask
     weights = attention_weights(scores)
     if dropout > 0:
-        keep = keep_mask(seed, weights.array.size, dropout).reshape(weights.array.shape)
-        keep = xp.asarray(keep.astype(weights.array.dtype))
+        keep = keep_mask(seed, weights.array.size, dropout, xp).reshape(weights.array.shape)
+        keep = keep.astype(weights.array.dtype)
         weights = mul(weights, wrap(keep * (1 / (1 - dropout)) if dropout < 1 else keep))
     return weights
 

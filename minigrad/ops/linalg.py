@@ -10,6 +10,7 @@ import math
 import string
 from typing import TYPE_CHECKING
 
+from ..autocasting import applies, runs_under_autocast
 from ..kernels.few_rows import FEW, few_rows
 from ..kernels.matmul import product
 from ..op import Variable, primitive
@@ -83,7 +84,7 @@ def _of_rows(xp, x, y, bias):
     elif few and y.flags.c_contiguous and len(x) < 5 and y.size >= 1 << 20:
         out = xp.empty((len(x), y.shape[1]), x.dtype)
         for row, into in zip(x, out, strict=True):
-            xp.matmul(row, y, out=into)
+            into[...] = product[xp](row, y)
     else:
         return product[xp](x, y, bias=bias)
     if bias is not None:
@@ -183,7 +184,7 @@ affine.samples(
 @primitive(name="Dot")
 def dot_vectors(xp, x, y):
     """sum x_i y_i."""
-    return x @ y
+    return product[xp](x, y)
 
 
 dot_vectors.vjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
@@ -193,7 +194,7 @@ dot_vectors.samples(lambda rand: [(rand(4), rand(4)), (rand(0), rand(0))])
 @primitive(name="Mv")
 def matrix_times_vector(xp, x, y):
     """x @ y for a matrix (..., n, k) and a vector (k)."""
-    return x @ y
+    return product[xp](x, y)
 
 
 matrix_times_vector.vjp(
@@ -209,7 +210,7 @@ def _same_dtype(name, x, y):
     for operand in (x, y):
         if not isinstance(operand, Variable):
             raise TypeError(f"{name}(): argument must be Tensor, not {type(operand).__name__}")
-    if x.array.dtype != y.array.dtype:
+    if x.array.dtype != y.array.dtype and not applies("multiply_matrices", x.array):
         raise RuntimeError(
             f"{name}: expected m1 and m2 to have the same dtype, but got: {x.dtype} != {y.dtype}"
         )
@@ -284,6 +285,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return matmul(input, mat2, out=out)
 
 
+@runs_under_autocast
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     _needs_dims("mv", (input, vec), (2, 1))
@@ -294,6 +296,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
+@runs_under_autocast
 def dot(input: Tensor, tensor) -> Tensor:
     """The sum of products of two vectors."""
     if input.array.ndim != 1 or tensor.array.ndim != 1:
@@ -331,6 +334,7 @@ def _blend(input, product, beta, alpha):
     return add_arrays(input if beta == 1 else mul(input, beta), product)
 
 
+@runs_under_autocast
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -338,16 +342,19 @@ def addmm(
     return _blend(input, mm(mat1, mat2), beta, alpha)
 
 
+@runs_under_autocast
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha mat @ vec."""
     return _blend(input, mv(mat, vec), beta, alpha)
 
 
+@runs_under_autocast
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha vec1 vec2^T."""
     return _blend(input, outer(vec1, vec2), beta, alpha)
 
 
+@runs_under_autocast
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -355,6 +362,7 @@ def addbmm(
     return _blend(input, reduce_sum(bmm(batch1, batch2), dim=(0,)), beta, alpha)
 
 
+@runs_under_autocast
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -365,6 +373,7 @@ def baddbmm(
 # -- einsum ----------------------------------------------------------------------------------------
 
 
+@runs_under_autocast
 def einsum(equation, *operands) -> Tensor:
     """Sums of products written with letters: einsum("bik,bkj->bij", x, y) is bmm.
 
@@ -498,6 +507,7 @@ def _widen(x, letters, sizes):
     return x if shape == x.array.shape else expand_to(x, shape=shape)
 
 
+@runs_under_autocast
 def tensordot(a, b, dims=2, out: Tensor | None = None) -> Tensor:
     """Sums of products over some dimensions of a and of b: the last of a, the first of b, or lists."""
     if isinstance(dims, Variable):
@@ -536,6 +546,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return reshape(mul(wide_a, wide_b), [n * m for n, m in zip(a, b, strict=True)])
 
 
+@runs_under_autocast
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.array.ndim != 2:
@@ -543,6 +554,7 @@ def trace(input: Tensor) -> Tensor:
     return take_diagonal(input).sum()
 
 
+@runs_under_autocast
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product of vectors of three numbers along a dimension."""
     if dim is None:
@@ -558,6 +570,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return cat([unsqueeze(part, dim) for part in parts], dim)
 
 
+@runs_under_autocast
 def chain_matmul(*matrices) -> Tensor:
     """The product of several matrices, in the order of fewest multiplications."""
     matrices = (
@@ -603,6 +616,7 @@ euclidean_norm.samples(
 )
 
 
+@runs_under_autocast
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(sum |x|^ord)^(1/ord) over dim; inf and -inf give max |x| and min |x|, 0 counts non-zeros."""
     x = _in_dtype(x, dtype)
@@ -649,11 +663,13 @@ def frobenius_norm(input: Tensor, dim: int | tuple[int, ...] = (), keepdim: bool
     return vector_norm(input, 2, dim, keepdim)
 
 
+@runs_under_autocast
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference."""
     return vector_norm(sub_arrays(input, other), p)
 
 
+@runs_under_autocast
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode=None) -> Tensor:
     """The p-norm distances between all rows: (..., n, d) (..., m, d) -> (..., n, m)."""
     if x1.array.shape[-1] != x2.array.shape[-1]:

@@ -10,7 +10,9 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
+from ..autocasting import applies, runs_under_autocast
 from ..backend import array_module, native_device
+from ..capture import readable
 from ..engine import is_grad_enabled
 from ..kernels import cross_entropy as kernels
 from ..op import Variable, primitive, wrap
@@ -225,6 +227,7 @@ def linear_cross_entropy(
     """
     ignored = -100 if ignore_index is None else ignore_index
     plain = linear_weight.array.ndim == 2 and target.array.dtype.kind in "iu"
+    plain = plain and not applies("affine", input.array)  # logits in lower precision, the loss not
     if not plain or input.array.ndim not in (1, 2):
         flat = reshape(linear_weight, (-1, linear_weight.array.shape[-1]))
         logits = matmul(input, transpose(flat, 0, 1))
@@ -276,6 +279,8 @@ def linear_cross_entropy(
 
 def check_labels(name, target, classes, ignore_index):
     """IndexError for the first label that is no class, and where it stands."""
+    if not readable(target):
+        return
     with native_device(target):
         bad = (target != ignore_index) & ((target < 0) | (target >= classes))
         found = bool(bad.any())
@@ -316,6 +321,7 @@ def _classes_last(name, input, target):
     return rows, target.array.reshape(-1), wanted
 
 
+@runs_under_autocast
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -393,6 +399,7 @@ def _soft_cross_entropy(input, target, weight, reduction, smoothing):
     return _reduce(losses, reduction)
 
 
+@runs_under_autocast
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -466,7 +473,7 @@ def binary_cross_entropy(
     """-(t log p + (1 - t) log(1 - p)) for probabilities p; logarithms are held above -100."""
     reduction = _reduction("binary_cross_entropy", reduction, size_average, reduce)
     _same_size("binary_cross_entropy", input, target)
-    if input.array.size and not ((input.array >= 0) & (input.array <= 1)).all():
+    if readable(input.array) and not ((input.array >= 0) & (input.array <= 1)).all():
         raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
     losses = bernoulli_nll(input, target)
     return _reduce(losses if weight is None else mul(losses, weight), reduction)
@@ -485,6 +492,7 @@ bernoulli_nll.vjp(
 bernoulli_nll.samples(lambda rand: [(rand(3, 4, low=0.1, high=0.9), rand(3, 4, low=0.1, high=0.9))])
 
 
+@runs_under_autocast
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -573,6 +581,7 @@ def mse_loss(
     return _weighted(squared_error(input, target), weight, reduction)
 
 
+@runs_under_autocast
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -587,6 +596,7 @@ def l1_loss(
     return _weighted(absolute(sub_arrays(input, target)), weight, reduction)
 
 
+@runs_under_autocast
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -607,6 +617,7 @@ def smooth_l1_loss(
     return _reduce(choose(near, square(size) * (0.5 / beta), size - 0.5 * beta), reduction)
 
 
+@runs_under_autocast
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -625,6 +636,7 @@ def huber_loss(
     return _weighted(losses, weight, reduction)
 
 
+@runs_under_autocast
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -673,6 +685,7 @@ def gaussian_nll_loss(
     return _reduce(losses, reduction)
 
 
+@runs_under_autocast
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -701,6 +714,7 @@ def kl_div(
 # -- similarity and ranking ------------------------------------------------------------------------
 
 
+@runs_under_autocast
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim."""
     x1, x2 = broadcast_tensors(x1, x2)
@@ -716,6 +730,7 @@ def pairwise_distance(
     return vector_norm(sub_arrays(x1, x2) + eps, p, -1, keepdim)
 
 
+@runs_under_autocast
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -742,6 +757,7 @@ def cosine_embedding_loss(
     return _reduce(losses, reduction)
 
 
+@runs_under_autocast
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -761,6 +777,7 @@ def margin_ranking_loss(
     return _reduce(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
 
 
+@runs_under_autocast
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -776,6 +793,7 @@ def hinge_embedding_loss(
     return _reduce(losses, reduction)
 
 
+@runs_under_autocast
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -805,6 +823,7 @@ def multilabel_soft_margin_loss(
     return _reduce(reduce_sum(losses, dim=(losses.array.ndim - 1,)) / classes, reduction)
 
 
+@runs_under_autocast
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -835,6 +854,7 @@ def multi_margin_loss(
     return _reduce(reshape(losses, ()) if single else losses, reduction)
 
 
+@runs_under_autocast
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -861,6 +881,7 @@ def multilabel_margin_loss(
     return _reduce(reshape(losses, ()) if single else losses, reduction)
 
 
+@runs_under_autocast
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
