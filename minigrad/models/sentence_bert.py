@@ -158,7 +158,8 @@ class SentenceTransformer(nn.Module):
         with torch.inference_mode():
             for begin in range(0, len(order), batch_size):
                 chosen = order[begin : begin + batch_size]
-                vectors = self(self.tokenize(texts[i] for i in chosen))
+                inputs = self.tokenize(texts[i] for i in chosen)
+                vectors = self(inputs.to(next(self.parameters()).device))
                 if normalize_embeddings:
                     vectors = F.normalize(vectors, dim=-1)
                 for place, vector in zip(chosen, vectors, strict=True):
@@ -169,7 +170,7 @@ class SentenceTransformer(nn.Module):
         self.train(was_training)
         found = torch.stack(rows) if rows else torch.zeros(0, self.encoder.config.hidden_size)
         found = found[0] if single else found
-        return found if convert_to_tensor else found.numpy()
+        return found if convert_to_tensor else found.numpy(force=True)
 
 
 def _json(path, default):

@@ -164,14 +164,16 @@ class DataCollatorForLanguageModeling:
 
         offset_mapping (B, T, 2): where tokens begin and end, for whole words.
         """
+        place = inputs.device
         if special_tokens_mask is None:
-            special = torch.isin(inputs, torch.tensor(self.tokenizer.all_special_ids))
+            specials = torch.tensor(self.tokenizer.all_special_ids, device=place)
+            special = torch.isin(inputs, specials)
         else:
-            special = torch.as_tensor(special_tokens_mask).bool()
+            special = torch.as_tensor(special_tokens_mask, device=place).bool()
         if self.whole_word_mask:
-            begins = word_begins(offset_mapping, special)
+            begins = word_begins(offset_mapping.to(place), special)
             chosen = self._draw(inputs, self.mlm_probability, ~begins)
-            places = torch.arange(inputs.shape[1]).expand_as(inputs)
+            places = torch.arange(inputs.shape[1], device=place).expand_as(inputs)
             first = places.masked_fill(~begins, 0).cummax(1).values  # of the word of each token
             chosen = chosen.gather(1, first) & ~special
         else:
@@ -182,12 +184,14 @@ class DataCollatorForLanguageModeling:
         left = 1 - self.mask_replace_prob
         if left > 0 and self.random_replace_prob > 0:
             other = chosen & ~masked & self._draw(inputs, self.random_replace_prob / left)
-            words = torch.randint(len(self.tokenizer), inputs.shape, generator=self.generator)
+            words = torch.randint(
+                len(self.tokenizer), inputs.shape, generator=self.generator, device=place
+            )
             ids = torch.where(other, words, ids)
         return ids, labels
 
     def _draw(self, inputs, chance: float, never=None):
-        chances = torch.full(inputs.shape, float(chance))
+        chances = torch.full(inputs.shape, float(chance), device=inputs.device)
         if never is not None:
             chances = chances.masked_fill(never, 0.0)
         return torch.bernoulli(chances, generator=self.generator).bool()

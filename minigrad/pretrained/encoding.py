@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy
 
-from ..op import wrap
+from ..ops.creation import as_tensor
 
 TENSORS = ("pt", "mg", "np")
 
@@ -107,10 +107,10 @@ class BatchEncoding(UserDict):
         found = {}
         for name, value in self.data.items():
             if hasattr(value, "array"):  # a tensor
-                found[name] = value if tensor_type != "np" else value.numpy()
+                found[name] = value if tensor_type != "np" else value.numpy(force=True)
             else:
                 array = as_array(name, value)
-                found[name] = array if tensor_type == "np" else wrap(array)
+                found[name] = array if tensor_type == "np" else as_tensor(array)
         self.data.update(found)
         return self
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy
 
+from ..backend import host
 from ..generator import Generator
-from ..op import wrap
+from ..ops.creation import as_tensor
 from ..tensor import Tensor
 from ..utils.data import Sampler
 
@@ -25,12 +26,16 @@ def pad_ids(
         raise ValueError(
             f"pad_ids: max_length {max_length} is less than min_length {max(1, min_length)}"
         )
-    rows = [row[:max_length] for row in rows]
+    return as_tensor(padded([row[:max_length] for row in rows], padding, min_length))
+
+
+def padded(rows: Sequence[Sequence[int]], padding: int = 0, min_length: int = 1) -> numpy.ndarray:
+    """What `pad_ids` makes a tensor of."""
     width = max([min_length, *map(len, rows)])
     table = numpy.full((len(rows), width), padding, numpy.int64)
     for row, ids in zip(table, rows, strict=True):
-        row[: len(ids)] = ids
-    return wrap(table)
+        row[: len(ids)] = host(ids.array) if isinstance(ids, Tensor) else ids
+    return table
 
 
 class collate_classification:
@@ -54,10 +59,10 @@ class collate_classification:
     def __call__(self, pairs):
         rows = [ids[: self.max_length] for ids, _ in pairs]
         ids = pad_ids(rows, self.padding, self.min_length, self.max_length)
-        labels = wrap(numpy.array([label for _, label in pairs], numpy.int64))
+        labels = as_tensor(numpy.array([label for _, label in pairs], numpy.int64))
         if not self.lengths:
             return ids, labels
-        return ids, wrap(numpy.array(list(map(len, rows)), numpy.int64)), labels
+        return ids, as_tensor(numpy.array(list(map(len, rows)), numpy.int64)), labels
 
 
 class BucketBatchSampler(Sampler):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy
 
-from ..op import wrap
+from ..ops.creation import as_tensor
 from ..tensor import Tensor
 from .datasets import read_text
 from .vocab import Vocab, build_vocab_from_iterator
@@ -46,7 +46,7 @@ def tokens_of(text: str, level: str) -> list[str]:
 
 def ids_of(tokens: Iterable[str], vocab: Vocab) -> Tensor:
     """The ids of tokens, (N,); an unknown word is the vocabulary's default, an error without one."""
-    return wrap(numpy.array(vocab(list(tokens)), numpy.int64))
+    return as_tensor(numpy.array(vocab(list(tokens)), numpy.int64))
 
 
 def corpus_from_texts(name, level, train, valid="", test="", min_freq: int = 1) -> Corpus:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy
 
-from ..op import wrap
+from ..ops.creation import as_tensor
 from ..utils.data import DataLoader
-from .batch import BucketBatchSampler, pad_ids
+from .batch import BucketBatchSampler, pad_ids, padded
 from .datasets import FILES, _content, _expect, _file
 from .vocab import Vocab, build_vocab_from_iterator
 
@@ -122,10 +122,10 @@ def collate_pairs(pairs):
     """[(source ids, target ids with <bos> and <eos>)] -> ((source, target inputs), next words)."""
     if not pairs:
         raise ValueError("collate_pairs: the batch is empty")
-    target = pad_ids([ids for _, ids in pairs], PAD).array
+    target = padded([ids for _, ids in pairs], PAD)
     source = pad_ids([ids for ids, _ in pairs], PAD)
     inputs, following = (numpy.ascontiguousarray(part) for part in (target[:, :-1], target[:, 1:]))
-    return (source, wrap(inputs)), wrap(following)
+    return (source, as_tensor(inputs)), as_tensor(following)
 
 
 def pair_batches(

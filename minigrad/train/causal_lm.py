@@ -15,6 +15,7 @@ import minigrad as torch
 from ..nn import functional as F
 from ..nn.utils import clip_grad_norm_
 from ..optim import AdamW
+from .devices import device_of, moved
 from .language_model import LanguageEpoch, LanguageHistory
 from .loop import Loop
 from .perplexity import next_logits, perplexity
@@ -83,13 +84,17 @@ def random_batch(ids, batch_size: int, block_size: int, generator=None):
         raise ValueError(
             f"random_batch: {len(ids)} ids are too few for a window of {block_size} and its targets"
         )
-    starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator)
-    rows = ids[starts + torch.arange(block_size + 1)]
+    where = ids.device
+    starts = torch.randint(
+        len(ids) - block_size, (batch_size, 1), generator=generator, device=where
+    )
+    rows = ids[starts + torch.arange(block_size + 1, device=where)]
     return rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
 
 
 def causal_loss(model, inputs, targets):
-    """The mean cross-entropy of each next token: inputs and targets (B, T)."""
+    """The mean cross-entropy of each next token: inputs and targets (B, T), brought to the model."""
+    inputs, targets = moved((inputs, targets), device_of(model))
     logits = next_logits(model, inputs)
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 

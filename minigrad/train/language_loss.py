@@ -3,6 +3,7 @@
 from ..engine import no_grad
 from ..nn import functional as F
 from ..text.language import Windows, batchify
+from .devices import brought_to
 
 
 def window_loss(model, inputs, targets, state):
@@ -25,7 +26,7 @@ def evaluate_language_model(model, ids, columns: int = 1, steps: int = 100) -> f
     model.eval()
     total, count, state = 0.0, 0, None
     with no_grad():
-        for inputs, targets in windows:
+        for inputs, targets in brought_to(model, windows):
             loss, state = window_loss(model, inputs, targets, state)
             total += loss.item() * targets.numel()
             count += targets.numel()

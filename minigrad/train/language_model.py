@@ -14,6 +14,7 @@ from ..nn.utils import clip_grad_norm_
 from ..optim import SGD, Adam
 from ..random import manual_seed
 from ..text.language import Corpus, Windows, batchify
+from .devices import brought_to
 from .history import History
 from .language_loss import evaluate_language_model, window_loss
 from .language_settings import LanguageModelSettings
@@ -103,7 +104,7 @@ class LanguageModelTrainer(Loop):
     def _train(self, number, windows):
         self.model.train()
         total, count, state = 0.0, 0, None
-        for step, (inputs, targets) in enumerate(windows, start=1):
+        for step, (inputs, targets) in enumerate(brought_to(self.model, windows), start=1):
             loss, state = self.step(inputs, targets, detach_state(state))
             if not math.isfinite(loss):
                 raise RuntimeError(

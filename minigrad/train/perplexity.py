@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import minigrad as torch
 
 from ..nn import functional as F
+from .devices import device_of
 
 
 @dataclass
@@ -126,7 +127,7 @@ def _loss(model, ids, batch):
     counted = min(counted, end - begin - 1)  # the window's first token is foretold by nothing
     if counted == 0:
         return 0.0, 0
-    rows = torch.stack([ids[begin:end] for begin, end, _ in batch])
+    rows = torch.stack([ids[begin:end] for begin, end, _ in batch]).to(device_of(model))
     logits = next_logits(model, rows[:, :-1])[:, -counted:]
     loss = F.cross_entropy(logits.flatten(0, 1), rows[:, -counted:].flatten(), reduction="sum")
     return loss.item(), counted * len(batch)

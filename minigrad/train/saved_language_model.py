@@ -11,6 +11,7 @@ from ..models.language_model import RecurrentLM
 from ..serialization import load_safetensors, save_safetensors
 from ..text.language import EOS, ids_of, tokens_of
 from ..text.vocab import Vocab
+from .devices import device_of
 from .language_loss import evaluate_language_model
 from .language_settings import LanguageModelSettings
 
@@ -91,7 +92,8 @@ class LanguageModel:
         seed the text is drawn from it.
         """
         generator = None if seed is None else Generator().manual_seed(seed)
-        ids = self.next_ids(self.encode(prompt), length, generator=generator, **options)
+        ids = self.encode(prompt).to(device_of(self.model))
+        ids = self.next_ids(ids, length, generator=generator, **options)
         return self.decode(ids)
 
     def next_ids(self, ids, length: int, **options):

@@ -8,6 +8,7 @@ from ..nn import functional as F
 from ..nn.utils import clip_grad_norm_, clip_grad_value_
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from .averaging import Average
+from .devices import brought_to
 from .history import Epoch, History
 from .loop import Loop
 from .schedule import Schedule
@@ -40,7 +41,7 @@ def evaluate(model, batches: Iterable, loss_fn: Callable = F.cross_entropy):
     total, right, count = 0.0, 0, 0
     predicted, truth = [], []
     with no_grad():
-        for inputs, labels in batches:
+        for inputs, labels in brought_to(model, batches):
             logits = apply(model, inputs)
             total += loss_fn(logits, labels).item() * len(labels)
             chosen, hits = decide(logits, labels)
@@ -168,7 +169,7 @@ class Trainer(Loop):
         self.model.train()
         total, right, count = 0.0, 0, 0
         steps = len(batches)
-        for step, (inputs, labels) in enumerate(batches, start=1):
+        for step, (inputs, labels) in enumerate(brought_to(self.model, batches), start=1):
             if (step - 1) % self.accumulate == 0:
                 self.optimizer.zero_grad()
                 together = min(self.accumulate, steps - step + 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy
 
 from ...generator import Generator
-from ...op import wrap
+from ...ops.creation import as_tensor
 from ...tensor import Tensor
 from ..vocab import Vocab
 
@@ -244,7 +244,7 @@ class WordVectors:
         rows[missing] = self._instead(unknown, rows, missing, seed)
         if padding in tokens:
             rows[tokens.index(padding)] = 0
-        return wrap(rows)
+        return as_tensor(rows)
 
     def _instead(self, unknown, rows, missing, seed):
         """Vectors (missing, size) for tokens that have none, or one vector for all of them."""

@@ -11,8 +11,7 @@ import numpy
 from ...engine import no_grad
 from ...files import atomic
 from ...nn import functional as F
-from ...op import wrap
-from ...ops.creation import zeros
+from ...ops.creation import as_tensor, zeros
 from ...random import manual_seed
 from ...serialization import load_safetensors, save_safetensors
 from ...text.batch import BucketBatchSampler
@@ -21,6 +20,7 @@ from ...text.vectors.glove_package import glove_package
 from ...text.vectors.words import WordVectors
 from ...text.vocab import Vocab, build_vocab_from_iterator
 from ...utils.data import DataLoader
+from ..devices import device_of, moved
 from ..objective import class_counts
 from ..report import classification_report, confusion_matrix
 from ..trainer import Trainer, apply, evaluate
@@ -69,11 +69,11 @@ class TextClassifier:
     def _join(self, pairs):
         inputs = self.encoder.join([ids for ids, _ in pairs])
         if not self.settings.multilabel:
-            return inputs, wrap(numpy.array([label for _, label in pairs], numpy.int64))
+            return inputs, as_tensor(numpy.array([label for _, label in pairs], numpy.int64))
         holds = numpy.zeros((len(pairs), len(self.labels)), numpy.float32)
         for row, (_, labels) in zip(holds, pairs, strict=True):
             row[list(labels)] = 1
-        return inputs, wrap(holds)
+        return inputs, as_tensor(holds)
 
     def probabilities(self, texts: Sequence[str]):
         """The probability of every label for every text, (N, labels).
@@ -85,6 +85,7 @@ class TextClassifier:
         if not texts:
             raise ValueError("there are no texts to classify")
         inputs = self.encoder.join([self.encode(text) for text in texts])
+        inputs = moved(inputs, device_of(self.model))
         was_training = self.model.training
         self.model.eval()
         with no_grad():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy
 
-from ...op import wrap
+from ...ops.creation import as_tensor
 from ...tensor import Tensor
 from ...text.batch import pad_ids
 from ...text.ngrams import ngram_buckets
@@ -46,7 +46,7 @@ class IdsAndLengths(Ids):
 
     def join(self, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """(ids, lengths)."""
-        return pad_ids(rows), wrap(numpy.array([len(row) for row in rows], numpy.int64))
+        return pad_ids(rows), as_tensor(numpy.array([len(row) for row in rows], numpy.int64))
 
 
 class Counts(Ids):
@@ -57,7 +57,7 @@ class Counts(Ids):
         table = numpy.zeros((len(rows), self.rows), numpy.float32)
         for counts, ids in zip(table, rows, strict=True):
             numpy.add.at(counts, ids, 1)
-        return wrap(table)
+        return as_tensor(table)
 
 
 class NGrams(Ids):
@@ -78,4 +78,5 @@ class NGrams(Ids):
         """(ids, offsets)."""
         ends = numpy.cumsum([len(row) for row in rows])
         ids = [i for row in rows for i in row]
-        return wrap(numpy.array(ids, numpy.int64)), wrap(numpy.array([0, *ends[:-1]], numpy.int64))
+        offsets = [0, *ends[:-1]]
+        return tuple(as_tensor(numpy.array(row, numpy.int64)) for row in (ids, offsets))

@@ -40,7 +40,7 @@ def gradient_flow(model: nn.Module) -> list[Flow]:
     for name, p in model.named_parameters():
         if not p.requires_grad or p.grad is None:
             continue
-        g = numpy.abs(p.grad.detach().numpy()).astype("float64")
+        g = numpy.abs(p.grad.numpy(force=True)).astype("float64")
         rows.append(
             Flow(
                 name, tuple(p.shape), float(g.mean()), float(g.max()),
@@ -57,7 +57,7 @@ def gradient_flow(model: nn.Module) -> list[Flow]:
 
 def snapshot(model: nn.Module) -> dict[str, numpy.ndarray]:
     """Copies of the weights, to be compared after an update."""
-    return {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
+    return {name: p.numpy(force=True).copy() for name, p in model.named_parameters()}
 
 
 def update_ratios(model: nn.Module, before: dict[str, numpy.ndarray]) -> dict[str, float]:
@@ -70,7 +70,7 @@ def update_ratios(model: nn.Module, before: dict[str, numpy.ndarray]) -> dict[st
     for name, p in model.named_parameters():
         size = numpy.linalg.norm(before[name])
         if p.requires_grad and size > 0:
-            change = numpy.linalg.norm(p.detach().numpy() - before[name])
+            change = numpy.linalg.norm(p.numpy(force=True) - before[name])
             ratios[name] = float(change / size)
     return ratios
 
@@ -85,7 +85,9 @@ def watch(layers: dict[str, nn.Module], see: Callable) -> Iterator[None]:
     def hook_of(name):
         def hook(module, inputs, output):
             first = output[0] if isinstance(output, tuple) else output
-            see(name, first.data.numpy())  # .data: a tensor's numbers, or a packed sequence's
+            see(
+                name, first.data.numpy(force=True)
+            )  # .data: a tensor's numbers, or a packed sequence's
 
         return hook
 
@@ -195,7 +197,7 @@ def histogram(values, bins: int = 60) -> Histogram:
 
 def weight_histograms(model: nn.Module, bins: int = 60) -> dict[str, Histogram]:
     """The distribution of every parameter."""
-    return {name: histogram(p.detach().numpy(), bins) for name, p in model.named_parameters()}
+    return {name: histogram(p.numpy(force=True), bins) for name, p in model.named_parameters()}
 
 
 def activation_histograms(

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy
 
-from ...op import wrap
+from ...ops.creation import as_tensor
 from ...ops.index import where
 from ...ops.random import rand
 from ...tensor import Tensor
-from ...text.batch import BucketBatchSampler, pad_ids
+from ...text.batch import BucketBatchSampler, pad_ids, padded
 from ...text.vocab import Vocab, build_vocab_from_iterator
 
 PADDING, UNKNOWN = 0, 1  # the first two ids of words and letters
@@ -73,7 +73,7 @@ class WordEncoder:
         """(word ids (N), letters (N, L), capitals (N)) of distinct words."""
         ids = numpy.array([self.words[self.word(word)] for word in distinct], numpy.int64)
         letters = [self.chars(self.spelling(word)) for word in distinct]
-        chars = pad_ids(letters, max_length=self.max_chars).array
+        chars = padded([row[: self.max_chars] for row in letters])
         return ids, chars, numpy.array([capitals(word) for word in distinct], numpy.int64)
 
 
@@ -137,17 +137,19 @@ class TagBatches:
         return map(self._batch, self.sampler)
 
     def _batch(self, places: list[int]) -> TagBatch:
-        rows = pad_ids([self.rows[i] for i in places]).array  # (B, T)
-        words = wrap(self.ids[rows])
+        rows = padded([self.rows[i] for i in places])  # (B, T)
+        words = as_tensor(self.ids[rows])
         if self.drop > 0:
-            lost = self.singletons[words] & (rand(*words.shape) < self.drop)
+            lost = self.singletons.to(words.device)[words] & (
+                rand(words.shape, device=words.device) < self.drop
+            )
             words = where(lost, UNKNOWN, words)
         longest = max(1, int(self.widths[rows].max()))
         return TagBatch(
             words,
-            wrap(numpy.array([len(self.rows[i]) for i in places], numpy.int64)),
-            wrap(self.chars[rows][:, :, :longest]),
-            wrap(self.caps[rows]),
+            as_tensor(numpy.array([len(self.rows[i]) for i in places], numpy.int64)),
+            as_tensor(self.chars[rows][:, :, :longest]),
+            as_tensor(self.caps[rows]),
             None if self.tags is None else pad_ids([self.tags[i] for i in places]),
             places,
         )

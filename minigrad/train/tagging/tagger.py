@@ -15,6 +15,7 @@ from ...models.tagger import BiLSTMCRF, BiLSTMTagger
 from ...serialization import load_safetensors, save_safetensors
 from ...text.conll import Sentence, iob2_to_iobes, iobes_to_iob2
 from ...text.vocab import Vocab
+from ..devices import brought_to
 from .batches import CAPITALS, TagBatches, WordEncoder, checked
 
 MODELS: dict[str, Callable] = {"bilstm": BiLSTMTagger, "bilstm-crf": BiLSTMCRF}
@@ -128,7 +129,7 @@ class Tagger:
         was_training = self.model.training
         self.model.eval()
         with no_grad():
-            for batch in batches:
+            for batch in brought_to(self.model, batches):
                 scores = self.model(batch.words, batch.lengths, batch.chars, batch.caps)
                 decoded = self.model.decode(scores, batch.lengths)
                 for place, ids in zip(batch.places, decoded, strict=True):

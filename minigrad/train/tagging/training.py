@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy
 
 from ...nn.utils import clip_grad_norm_
-from ...op import wrap
+from ...ops.creation import as_tensor
 from ...optim import SGD, Adam
 from ...random import manual_seed
 from ...text.conll import Sentence, iob2_to_iobes
 from ...text.vocab import build_vocab_from_iterator
+from ..devices import brought_to
 from ..history import History
 from ..loop import Loop
 from ..stopping import EarlyStopping
@@ -95,7 +96,7 @@ class TagTrainer(Loop):
     def _train(self, number, batches):
         self.model.train()
         total, count = 0.0, 0
-        for step, batch in enumerate(batches, start=1):
+        for step, batch in enumerate(brought_to(self.model, batches), start=1):
             self.optimizer.zero_grad()
             scores = self.model(batch.words, batch.lengths, batch.chars, batch.caps)
             loss = self.model.loss(scores, batch.tags, batch.lengths)
@@ -180,4 +181,4 @@ def new_tagger(train, settings: TaggerSettings, others=(), vectors=None) -> Tagg
 def singletons(encoder: WordEncoder, train: Sequence[Sentence]):
     """Which words of the vocabulary occur once in training, (V) of bool."""
     counts = Counter(encoder.word(word) for words, _ in train for word in words)
-    return wrap(numpy.array([counts[word] == 1 for word in encoder.words.itos]))
+    return as_tensor(numpy.array([counts[word] == 1 for word in encoder.words.itos]))

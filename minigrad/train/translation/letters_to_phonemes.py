@@ -16,6 +16,7 @@ from ...models.decoding import greedy
 from ...models.seq2seq import Seq2Seq
 from ...op import wrap
 from ...text.batch import pad_ids
+from ..devices import device_of
 
 VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
 CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()
@@ -92,9 +93,11 @@ class LettersToPhonemes:
             part = [word.lower() for word in words[begin : begin + batch_size]]
             ids = [[number.get(letter, 1) for letter in word] + [2] for word in part]
             with no_grad():
-                state = self.model.start(pad_ids(ids))
+                letters = pad_ids(ids).to(device_of(self.model))
+                state = self.model.start(letters)
                 hypotheses = greedy(
-                    self.model.step, state, len(part), bos=2, eos=3, max_length=self.max_length
-                )
+                    self.model.step, state, len(part), bos=2, eos=3, max_length=self.max_length,
+                    device=letters.device,
+                )  # fmt: skip
             found += [[PHONEMES[i] for i in hypothesis.tokens] for hypothesis in hypotheses]
         return found

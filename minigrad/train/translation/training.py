@@ -10,6 +10,7 @@ from ...nn.utils import clip_grad_norm_
 from ...random import manual_seed
 from ...text.tokenize import get_tokenizer
 from ...text.translation import PAD, build_vocab, pair_batches
+from ..devices import brought_to
 from ..history import Epoch, History
 from ..loop import Loop
 from ..stopping import EarlyStopping
@@ -39,7 +40,7 @@ def evaluate_words(model, batches) -> tuple[float, float]:
     model.eval()
     total, right, count = 0.0, 0, 0
     with no_grad():
-        for (source, inputs), following in batches:
+        for (source, inputs), following in brought_to(model, batches):
             logits = model(source, inputs)
             words = int((following.array != PAD).sum())
             total += word_loss(logits, following).item() * words
@@ -99,7 +100,8 @@ class Seq2SeqTrainer(Loop):
         options = settings.forward_options()
         total, right, count = 0.0, 0, 0
         steps = len(batches)
-        for step, ((source, inputs), following) in enumerate(batches, start=1):
+        for step, batch in enumerate(brought_to(self.model, batches), start=1):
+            (source, inputs), following = batch
             self.optimizer.zero_grad()
             logits = self.model(source, inputs, **options)
             loss = word_loss(logits, following, settings.label_smoothing)

@@ -14,6 +14,7 @@ from ...text.batch import pad_ids
 from ...text.tokenize import get_tokenizer
 from ...text.translation import BOS, EOS, PAD, UNK, join_words
 from ...text.vocab import Vocab
+from ..devices import device_of
 from .settings import Settings, longest_target, read_settings
 
 
@@ -144,12 +145,17 @@ class Translator:
                 self._copy_unknown(source, words)
         return translations
 
+    def _ids(self, rows):
+        """Rows of ids, padded, where the model is."""
+        return pad_ids(rows, PAD).to(device_of(self.model))
+
     def _search(self, ids, beam, alpha) -> list[list[int]]:
-        source = pad_ids(ids, PAD)
+        source = self._ids(ids)
         options = {
             "max_length": longest_target(source.shape[1]),
             "alpha": alpha,
             "forbid": (PAD, BOS),
+            "device": source.device,
         }
         state = self.model.start(source)
         if beam == 1:
@@ -171,11 +177,9 @@ class Translator:
         self.model.eval()
         with no_grad():
             target = self.target_ids(words)[:-1]
-            found = self.model.align(
-                pad_ids([self.source_ids(source)], PAD), pad_ids([target], PAD)
-            )
+            found = self.model.align(self._ids([self.source_ids(source)]), self._ids([target]))
         self.model.train(was_training)
-        weights = found.numpy()[0]
+        weights = found.numpy(force=True)[0]
         return weights[:, ::-1] if self.settings.reverse_source else weights
 
     def attention(self, text: str, translation: str | None = None, beam: int = 5):
@@ -199,12 +203,10 @@ class Translator:
         was_training = self.model.training
         self.model.eval()
         with no_grad():
-            found = self.model.attentions(
-                pad_ids([self.source_ids(source)], PAD), pad_ids([ids], PAD)
-            )
+            found = self.model.attentions(self._ids([self.source_ids(source)]), self._ids([ids]))
         self.model.train(was_training)
         back = slice(None, None, -1 if self.settings.reverse_source else 1)
-        own, target, cross = ([layer.numpy()[0] for layer in part] for part in found)
+        own, target, cross = ([layer.numpy(force=True)[0] for layer in part] for part in found)
         own = [layer[:, back, back] for layer in own]
         cross = [layer[:, :, back] for layer in cross]
         bos = self.target_vocab.lookup_token(BOS)
