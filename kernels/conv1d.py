@@ -34,10 +34,11 @@ def _windows(x, kernel, stride, dilation):
     return array_module(x).lib.stride_tricks.as_strided(x, shape, strides)
 
 
-def conv1d(x, w, stride, dilation):
-    """out[b, t, o] = sum_{k, c} x[b, stride t + dilation k, c] w[o, c, k]."""
+def conv1d(x, w, stride, dilation, bias=None):
+    """out[b, t, o] = sum_{k, c} x[b, stride t + dilation k, c] w[o, c, k] (+ bias[o])."""
     windows = _windows(x, w.shape[2], stride, dilation)
-    return array_module(x).tensordot(windows, w, ([2, 3], [2, 1]))
+    out = array_module(x).tensordot(windows, w, ([2, 3], [2, 1]))
+    return out if bias is None else out + bias
 
 
 def conv1d_input(g, w, length, stride, dilation):
@@ -62,10 +63,25 @@ def conv1d_relu_max(x, w, bias, stride, dilation):
     return out.max(1), out.argmax(1)
 
 
+def conv1d_relu_max_backward(g, where, x, w, length, stride, dilation, wanted):
+    """(dx (B, L, C), dw (O, C, K)) from g (B, O), the gradient of the maxima, which stood at `where`.
+
+    g is zero where the ReLU let nothing through. wanted: which of both; what isn't is None. Without
+    dw, x may be None: `length` is its L.
+    """
+    xp = array_module(g)
+    steps = (length - dilation * (w.shape[2] - 1) - 1) // stride + 1
+    dense = xp.where(where[:, None] == xp.arange(steps)[:, None], g[:, None], g.dtype.type(0))
+    dx = conv1d_input.reference(dense, w, length, stride, dilation) if wanted[0] else None
+    dw = conv1d_weight.reference(dense, x, w.shape[2], stride, dilation) if wanted[1] else None
+    return dx, dw
+
+
 conv1d = Kernel(conv1d)
 conv1d_input = Kernel(conv1d_input)
 conv1d_weight = Kernel(conv1d_weight)
 conv1d_relu_max = Kernel(conv1d_relu_max)
+conv1d_relu_max_backward = Kernel(conv1d_relu_max_backward)
 
 
 def _suits(*arrays):
@@ -106,10 +122,10 @@ def _steps(x, w, stride, dilation):
 
 
 @conv1d.implement("numpy")
-def conv1d_numba(x, w, stride, dilation):
+def conv1d_numba(x, w, stride, dilation, bias=None):
     """A product per text and place of the kernel, adding up in `out`."""
     if not _suits(x, w):
-        return conv1d.reference(x, w, stride, dilation)
+        return conv1d.reference(x, w, stride, dilation, bias)
     x, w_k = numpy.ascontiguousarray(x), _matrices(w)
     (batch, length, channels), (filters, _, kernel) = x.shape, w.shape
     steps = _steps(x, w, stride, dilation)
@@ -120,6 +136,8 @@ def conv1d_numba(x, w, stride, dilation):
             channels, address(w_k), kernel, stride, dilation, address(out), steps, filters,
             grain=_grain(steps * filters * channels * kernel),
         )  # fmt: skip
+    if bias is not None:
+        out += bias
     return out
 
 
@@ -250,6 +268,20 @@ def weight_from_few(few, x, shape, stride, dilation):
     out = numpy.zeros((filters, kernel, channels), x.dtype)
     share(_scatter_weight, filters, *few, x, out, stride, dilation, grain=8)
     return numpy.ascontiguousarray(out.transpose(0, 2, 1))
+
+
+@conv1d_relu_max_backward.implement("numpy")
+def conv1d_relu_max_backward_numba(g, where, x, w, length, stride, dilation, wanted):
+    """One row of dx and one window of x per number of g that is not zero."""
+    arrays = (g, w, x) if wanted[1] else (g, w)
+    if not _suits(*arrays):
+        return conv1d_relu_max_backward.reference(g, where, x, w, length, stride, dilation, wanted)
+    texts, filters = g.nonzero()
+    few = texts, where[texts, filters], filters, g[texts, filters]
+    shape = len(g), length, w.shape[1]
+    dx = input_from_few(few, w, shape, stride, dilation) if wanted[0] else None
+    dw = weight_from_few(few, x, w.shape, stride, dilation) if wanted[1] else None
+    return dx, dw
 
 
 # -- backward, of any gradient -----------------------------------------------------------------------

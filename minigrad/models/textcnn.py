@@ -74,8 +74,16 @@ class TextCNN(nn.Module):
         if self.embed_dropout > 0:
             x = F.dropout(x, self.embed_dropout, self.training)
         x = x.transpose(1, 2)  # (B, D, T)
+        return self.fc(self.dropout(torch.cat(self.pooled(x), dim=1)))
+
+    def pooled(self, x):
+        """The maximum over time of each width's ReLU(convolution): x (B, D, T) -> each (B, F)."""
+        if x.is_cuda and self.norms is None:  # one launch a width, which stores no maps
+            return [
+                F.conv1d_relu_max(x, c.weight, c.bias, c.stride, c.padding, c.dilation)
+                for c in self.convs
+            ]
         maps = [conv(x) for conv in self.convs]  # each (B, F, T - K + 1); wide: (B, F, T + K - 1)
         if self.norms is not None:
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
-        pooled = [F.relu(m).max(dim=2).values for m in maps]  # each (B, F)
-        return self.fc(self.dropout(torch.cat(pooled, dim=1)))
+        return [F.relu(m).max(dim=2).values for m in maps]

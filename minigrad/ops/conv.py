@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy
-
+from ..autocasting import applies, runs_under_autocast
 from ..backend import array_module
 from ..kernels import conv1d as kernels
+from ..kernels import conv1d_cuda  # noqa: F401 (it adds the GPU to the kernels of conv1d)
+from ..kernels.matmul import product
 from ..op import primitive
 from .activation import relu
 from .pad import pad_constant
@@ -80,15 +81,14 @@ def convolve(xp, x, w, bias, *, stride, padding, dilation, groups):
     """x (B, C, *S), w (O, C / groups, *K), bias (O) or 0 -> (B, O, *T)."""
     kernel = w.shape[2:]
     if len(kernel) == groups == 1:
-        out = kernels.conv1d[xp](_channels_last(xp, x, padding), w, *stride, *dilation)
-        if hasattr(bias, "shape"):
-            out += bias
+        bias = bias if hasattr(bias, "shape") else None
+        out = kernels.conv1d[xp](_channels_last(xp, x, padding), w, *stride, *dilation, bias)
         return out.swapaxes(1, 2)
     outs = []
     for x_part, w_part in zip(_per_group(groups, x), _per_group(groups, w, 0), strict=True):
         windows, count = _windows(xp, _channels_last(xp, x_part, padding), kernel, stride, dilation)
         columns = windows.reshape(x.shape[0] * math.prod(count), math.prod(w_part.shape[1:]))
-        outs.append(columns @ _weight_matrix(xp, w_part))
+        outs.append(product[xp](columns, _weight_matrix(xp, w_part)))
     out = outs[0] if groups == 1 else xp.concatenate(outs, -1)
     if hasattr(bias, "shape"):
         out += bias
@@ -106,7 +106,7 @@ def convolve_back(xp, g, w, *, size, stride, padding, dilation, groups):
         return out[:, first : first + size[0]].swapaxes(1, 2)
     outs = []
     for g_part, w_part in zip(_per_group(groups, g), _per_group(groups, w, 0), strict=True):
-        columns = _rows(xp, g_part) @ _weight_matrix(xp, w_part).T
+        columns = product[xp](_rows(xp, g_part), _weight_matrix(xp, w_part).T)
         columns = columns.reshape(batch, *count, *kernel, w.shape[1])
         out = xp.zeros((batch, *padded, w.shape[1]), g.dtype)
         for place in xp.ndindex(*kernel):  # each tap of the kernel adds to every stride-th place
@@ -135,7 +135,7 @@ def correlate(xp, g, x, *, kernel, stride, padding, dilation, groups):
         columns = windows.reshape(
             x.shape[0] * math.prod(g.shape[2:]), math.prod(kernel) * x_part.shape[1]
         )
-        weights = _rows(xp, g_part).T @ columns
+        weights = product[xp](_rows(xp, g_part).T, columns)
         weights = weights.reshape(g_part.shape[1], *kernel, x_part.shape[1])
         outs.append(xp.moveaxis(weights, -1, 1))
     return outs[0] if groups == 1 else xp.concatenate(outs, 0)
@@ -207,28 +207,14 @@ def _relu_max_gradients(g, out, wanted, x, w, bias, stride, padding, dilation):
     """What arrives goes to one window of x and one filter of w each, if it passed the ReLU."""
     best, where = out
     g = g[0] * (best > 0)
-    texts, filters = g.nonzero()
-    few = texts, where[texts, filters], filters, g[texts, filters]
-    xp = array_module(x)
-    before = padding[0][0]
-    shape = (x.shape[0], x.shape[2] + before + padding[0][1], x.shape[1])
-    of_x = of_w = dense = None
-    if xp is not numpy:
-        steps = (shape[1] - dilation[0] * (w.shape[2] - 1) - 1) // stride[0] + 1
-        dense = xp.zeros((len(x), steps, len(w)), g.dtype)
-        dense[few[:3]] = few[3]
+    before, after = padding[0]
+    length = x.shape[2] + before + after
+    given = _channels_last(array_module(x), x, padding) if wanted[1] else None
+    of_x, of_w = kernels.conv1d_relu_max_backward[array_module(x)](
+        g, where, given, w, length, *stride, *dilation, wanted[:2]
+    )
     if wanted[0]:
-        if dense is None:
-            of_x = kernels.input_from_few(few, w, shape, *stride, *dilation)
-        else:
-            of_x = kernels.conv1d_input[xp](dense, w, shape[1], *stride, *dilation)
         of_x = of_x[:, before : before + x.shape[2]].swapaxes(1, 2)
-    if wanted[1]:
-        x = _channels_last(xp, x, padding)
-        if dense is None:
-            of_w = kernels.weight_from_few(few, x, w.shape, *stride, *dilation)
-        else:
-            of_w = kernels.conv1d_weight[xp](dense, x, w.shape[2], *stride, *dilation)
     return of_x, of_w, g.sum(0)
 
 
@@ -322,7 +308,7 @@ def _checked(name, n, input, weight, bias, stride, padding, dilation, groups):
             f"input{list(x_shape)} to have {w_shape[1] * groups} channels, but got {x_shape[1]} "
             "channels instead"
         )
-    if input.array.dtype != weight.array.dtype:
+    if input.array.dtype != weight.array.dtype and not applies("convolve", input.array):
         raise RuntimeError(
             f"{name}: Input type ({input.dtype}) and weight type ({weight.dtype}) should be the same"
         )
@@ -393,6 +379,7 @@ def conv2d(
     return _convolution("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@runs_under_autocast
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,

@@ -36,13 +36,19 @@ class Machine:
     """The GPU: an order for threads, and the arrays that kernels know by their addresses."""
 
     mode, seed, reach = MODE, 0, []
+    launched: set = set()  # names of kernels
+
+    gpu = cuda_source.Gpu(capability=90, processors=132, shared=227 << 10, shared_by_all=228 << 10)
 
     @classmethod
-    def function(cls, file, name, dtype_name):
-        defines = [option[2:].partition("=")[::2] for option in cuda_source.MACROS[dtype_name]]
+    def function(cls, file, name, dtype_name, macros=(), room=0):
+        options = *cuda_source.MACROS[dtype_name], *macros
+        defines = [option[2:].partition("=")[::2] for option in options]
         defines = {key: value or "1" for key, value in defines}
         code = cuda_source.source(file)
         run = builder.build(code, defines, cls.mode).kernel(name)
+        run.max_dynamic_shared_size_bytes = room or cuda_source.SHARED
+        cls.launched.add(name)
         return lambda *launch, **options: run(*launch, **options, seed=cls.seed, reach=cls.reach)
 
     @classmethod
@@ -56,6 +62,7 @@ def gpu():
     """Launches of the module's tests run on the shim."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuda_source, "function", Machine.function)
+        patch.setattr(cuda_source, "gpu", lambda: Machine.gpu)
         patch.setattr(cuda_parts, "address", Machine.address)
         patch.setattr(cuda_source, "BLOCKS", 3)  # so that blocks go on in strides
         yield
