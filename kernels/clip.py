@@ -51,7 +51,7 @@ def total_norm_numba(arrays):
 
 
 def scale_all(arrays, factor):
-    """Multiply every array by a number, in place."""
+    """Multiply every array by a number, in place; on the GPU by an array of no dimensions."""
     for x in arrays:
         x *= factor
 
@@ -94,7 +94,8 @@ def total_norm_cuda(arrays):
 
 @scale_all.implement("cupy")
 def scale_all_cuda(arrays, factor):
-    """All arrays in one launch."""
+    """All arrays in one launch; the factor is read on the GPU."""
+    factor = array_module(arrays[0]).asarray(factor, "float64")
     rows = [(x,) for x in arrays]
     left = cuda_parts.run("optimizers.cu", "scale_all", rows, (factor,))
     scale_all.reference([x for (x,) in left], factor)

@@ -179,13 +179,14 @@ def linear_cross_entropy(h, w, bias, target, weight, smoothing, ignore_index, sc
 
     gradients: also those of sum_n scale[n] losses[n] for h, w and bias (each None otherwise).
     """
-    logits = h @ w.T if bias is None else h @ w.T + bias
+    times = product[array_module(h)]
+    logits = times(h, w.T, bias=bias)
     options = target, weight, smoothing, ignore_index
     losses, total = cross_entropy.reference(logits, *options)
     if not gradients:
         return losses, None, None, None
     g = cross_entropy_backward.reference(scale, logits, total, *options)
-    return losses, g @ w, g.T @ h, None if bias is None else g.sum(0)
+    return losses, times(g, w), times(g.T, h), None if bias is None else g.sum(0)
 
 
 linear_cross_entropy = Kernel(linear_cross_entropy)

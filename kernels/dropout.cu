@@ -6,6 +6,7 @@ extern "C" __global__ void __launch_bounds__(256)
 dropout(const T* __restrict__ x, T* __restrict__ out, long long n, double scale, long long seed,
         long long least) {
     const T by = T(scale);
+    seed = seed_of(seed);
     long long wide = can_be_wide(x) && can_be_wide(out) ? n / WIDE : 0;
     for (long long i = first_place(); i < wide; i += place_step()) {
         Pack pack = reinterpret_cast<const Pack*>(x)[i];

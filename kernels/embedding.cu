@@ -26,6 +26,33 @@ scatter_add_atomic(const T* __restrict__ rows, const long long* __restrict__ ids
         atomicAdd(&out[ids[i / width] * width + i % width], rows[i]);
 }
 
+// The same in the order of k, without sorting: the block of the first k of an id adds up all its rows,
+// 256 columns of them; block (k, columns). It compares count^2 ids, of which a launch stays short up to
+// some 10^5.
+extern "C" __global__ void __launch_bounds__(256)
+scatter_add_in_order(const T* __restrict__ rows, const long long* __restrict__ ids, T* __restrict__ out,
+                     long long count, long long width) {
+    __shared__ unsigned equal[256 / WARP];
+    const long long first = blockIdx.x, column = blockIdx.y * 256ll + threadIdx.x, id = ids[first];
+    for (long long begin = 0; begin < first; begin += 256) {
+        const long long k = begin + threadIdx.x;
+        if (__syncthreads_or(k < first && ids[k] == id)) return;
+    }
+    A sum = 0;
+    for (long long begin = first / 256 * 256; begin < count; begin += 256) {
+        const long long k = begin + threadIdx.x;
+        const unsigned found = __ballot_sync(ALL, k >= first && k < count && ids[k] == id);
+        __syncthreads();  // the last ones may still be read
+        if (threadIdx.x % WARP == 0) equal[threadIdx.x / WARP] = found;
+        __syncthreads();
+        if (column < width)
+            for (int part = 0; part < 256 / WARP; part++)
+                for (unsigned left = equal[part]; left; left &= left - 1)
+                    sum += A(rows[(begin + part * WARP + __ffs(left) - 1) * width + column]);
+    }
+    if (column < width) out[id * width + column] = T(sum);
+}
+
 // The same without: ids are sorted first, equal ones then stand in one segment. Segments are cut into
 // pieces of bounded length, so that a word that is everywhere does not keep one block busy alone; the
 // sums of pieces are rows again, which the same kernel adds up. Every sum has one fixed order.

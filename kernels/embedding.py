@@ -8,6 +8,7 @@ zeros. Each sum is taken in the order of the positions, so it is the same for an
 import numpy
 
 from ..backend import add_at, array_module
+from ..capture import now
 from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .threads import share
@@ -169,12 +170,20 @@ def gather_rows_cuda(table, ids):
 
 @scatter_add_rows.implement("cupy")
 def scatter_add_rows_cuda(rows, ids, size):
-    """Ids sorted and their segments summed; or atomic additions, where those are allowed."""
+    """Ids sorted and their segments summed; or atomic additions, where those are allowed.
+
+    Sorting waits for the GPU, so in a captured graph the sums are found by comparing all ids.
+    """
     if not cuda_source.known(rows) or not rows.size:
         return scatter_add_rows.reference(rows, ids, size)
     flat, ids, xp = _flat_on_gpu(rows, ids)
     out = xp.zeros((size, flat.shape[1]), rows.dtype)
-    if deterministic:
+    if deterministic and now.capture is not None:
+        cuda_source.launch(
+            "embedding.cu", "scatter_add_in_order", rows.dtype, (ids.size, -(-flat.shape[1] // 256)),
+            256, flat, ids, out, *flat.shape,
+        )  # fmt: skip
+    elif deterministic:
         found, *segments = _segments(ids, xp)
         _sum_segments(flat, *segments, found, out)
     else:

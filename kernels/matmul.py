@@ -12,6 +12,7 @@ import functools
 import numpy
 
 from ..backend import array_module
+from . import cublas
 from .kernel import FLOATS, Kernel, Late, compiled, numba
 from .panels import pack, pack_transposed
 from .threads import share
@@ -174,6 +175,18 @@ def product_numba(a, b, out=None, add=False, bias=None):
     if a.size * n < 2 * ALONE or a.dtype not in FLOATS or blas() is None or out is not None:
         return product.reference(a, b, out, add, bias)
     out = _stack_product(a, b, m, n, k)
+    if bias is not None:
+        out += bias
+    return out
+
+
+@product.implement("cupy")
+def product_cuda(a, b, out=None, add=False, bias=None):
+    """By the library, which a captured graph calls in its own way: cublas.py."""
+    if add:
+        out += cublas.matmul(a, b)
+    else:
+        out = cublas.matmul(a, b, out)
     if bias is not None:
         out += bias
     return out

@@ -5,51 +5,7 @@
 // its arrays. A block takes a part. What limits it is memory: Adam moves seven numbers for each
 // parameter (reads w, g, m, v, writes w, m, v), array code some twenty.
 #include "common.cuh"
-
-struct Part {
-    long long size;
-    T *w, *g, *a, *b, *c;  // parameter, gradient, state; a missing one is w
-};
-
-// update(w, g, a, b, c) for every number of the block's part, 16 bytes at a time where all the arrays
-// that it uses are aligned; `used`: how many of the five those are. All but g are written back.
-template <bool writes = true, class Update>
-__device__ __forceinline__ void each(const long long* table, int used, Update update) {
-    const Part part = reinterpret_cast<const Part*>(table)[blockIdx.x];
-    T* const arrays[5] = {part.w, part.g, part.a, part.b, part.c};
-    bool aligned = true;
-    for (int k = 0; k < 5; k++) aligned &= k >= used || can_be_wide(arrays[k]);
-    long long wide = aligned ? part.size / WIDE : 0;
-    for (long long i = threadIdx.x; i < wide; i += blockDim.x) {
-        Pack packs[5];
-        for (int k = 0; k < 5; k++)
-            if (k < used) packs[k] = reinterpret_cast<const Pack*>(arrays[k])[i];
-        for (int j = 0; j < WIDE; j++) {
-            A x[5];
-            for (int k = 0; k < 5; k++) x[k] = k < used ? A(packs[k].at[j]) : A(0);
-            update(x[0], x[1], x[2], x[3], x[4]);
-            for (int k = 0; k < 5; k++)
-                if (writes && k < used && k != 1) packs[k].at[j] = T(x[k]);
-        }
-        for (int k = 0; k < 5; k++)
-            if (writes && k < used && k != 1) reinterpret_cast<Pack*>(arrays[k])[i] = packs[k];
-    }
-    for (long long i = wide * WIDE + threadIdx.x; i < part.size; i += blockDim.x) {
-        A x[5];
-        for (int k = 0; k < 5; k++) x[k] = k < used ? A(arrays[k][i]) : A(0);
-        update(x[0], x[1], x[2], x[3], x[4]);
-        for (int k = 0; k < 5; k++)
-            if (writes && k < used && k != 1) arrays[k][i] = T(x[k]);
-    }
-}
-
-__device__ __forceinline__ A gradient(A w, A g, double decay, double sign) {
-    A x = A(sign) * g;
-    return decay != 0 ? x + A(decay) * w : x;
-}
-
-// The larger one; NaN if `old` is NaN.
-__device__ __forceinline__ A larger(A old, A other) { return old > other || old != old ? old : other; }
+#include "parts.cuh"
 
 #define OPTIMIZER(name, ...)  \
     extern "C" __global__ void __launch_bounds__(256) name(const long long* __restrict__ table, __VA_ARGS__)
@@ -159,6 +115,7 @@ squares(const long long* __restrict__ table, double* __restrict__ sums) {
     if (threadIdx.x == 0) sums[blockIdx.x] = double(sum);
 }
 
-OPTIMIZER(scale_all, double factor) {
-    each(table, 1, [=](A& x, A&, A&, A&, A&) { x *= A(factor); });
+OPTIMIZER(scale_all, const double* factor) {
+    const A by = A(*factor);
+    each(table, 1, [=](A& x, A&, A&, A&, A&) { x *= by; });
 }

@@ -13,6 +13,12 @@ __device__ __forceinline__ unsigned keep_bits(long long seed, unsigned index) {
     return x ^ x >> 14;
 }
 
+// The seed itself: a number below 0 is minus the address where it stands. So a captured graph, whose
+// arguments are fixed, drops other places at each replay. Called once, at the start of a kernel.
+__device__ __forceinline__ long long seed_of(long long given) {
+    return given < 0 ? *reinterpret_cast<const long long*>(-given) : given;
+}
+
 // True with probability 1 - p; least is p as a multiple of 2^-24.
 __device__ __forceinline__ bool keeps(long long seed, long long index, long long least) {
     return (keep_bits(seed, (unsigned)index) >> 8) >= (unsigned)least;

@@ -48,14 +48,26 @@ def threshold(p: float) -> int:
     return round(p * (1 << 24))
 
 
-def random_bits(seed: int, begin: int, count: int, xp=numpy):
-    """`keep_bits` of the places begin .. begin + count, as uint32; xp: numpy or cupy."""
+def _halves(seed):
+    """What is put in before the first round and after it; arrays for a seed in the GPU's memory."""
+    if isinstance(seed, int):
+        return uint32(seed & 0xFFFFFFFF), uint32((seed * _MIX) >> 30 & 0xFFFFFFFF)
+    words = seed.array.view("uint64")
+    return words.astype(uint32), ((words * numpy.uint64(_MIX)) >> numpy.uint64(30)).astype(uint32)
+
+
+def random_bits(seed, begin: int, count: int, xp=numpy):
+    """`keep_bits` of the places begin .. begin + count, as uint32; xp: numpy or cupy.
+
+    seed: a number, or a `capture.Seed`, which lies on the GPU.
+    """
+    low, mixed = _halves(seed)
     x = xp.arange(begin, begin + count).astype(uint32)
-    x += uint32(seed & 0xFFFFFFFF)
+    x += low
     x ^= x >> uint32(17)
     x *= uint32(0xED5AD4BB)
     x ^= x >> uint32(11)
-    x += uint32((seed * _MIX) >> 30 & 0xFFFFFFFF)
+    x += mixed
     x *= uint32(0xAC4C1B51)
     x ^= x >> uint32(15)
     x *= uint32(0x31848BAB)
@@ -63,6 +75,6 @@ def random_bits(seed: int, begin: int, count: int, xp=numpy):
     return x
 
 
-def keep_mask(seed: int, count: int, p: float, xp=numpy):
+def keep_mask(seed, count: int, p: float, xp=numpy):
     """Which of the places 0 .. count are kept, each with probability 1 - p, as bools."""
     return (random_bits(seed, 0, count, xp) >> uint32(8)) >= threshold(p)

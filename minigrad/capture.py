@@ -33,8 +33,9 @@ class Capture:
     def seed(self, draw) -> "Seed":
         """A seed for the operation that is captured now; draw() gives its number at each replay."""
         place = len(self.draws) % BLOCK
-        if place == 0:
-            self._blocks.append(self.xp.empty(BLOCK, "int64"))
+        if place == 0:  # not of the graph's pool: what the graph frees there, it writes at each replay
+            with self.xp.cuda.using_allocator(self.xp.get_default_memory_pool().malloc):
+                self._blocks.append(self.xp.empty(BLOCK, "int64"))
         self.draws.append(draw)
         return Seed(self._blocks[-1][place : place + 1])
 
@@ -75,10 +76,9 @@ def keep(*arrays) -> None:
         now.capture.kept.append(arrays)
 
 
-def any_true(flags) -> bool:
-    """bool(flags.any()), for checks of numbers; on the GPU, False inside a capture: it may not wait."""
-    on_host = isinstance(flags, (numpy.ndarray, numpy.generic))
-    return (on_host or now.capture is None) and bool(flags.any())
+def readable(array) -> bool:
+    """True if a check may look at the numbers now: not on the GPU inside a capture, for that waits."""
+    return now.capture is None or isinstance(array, (numpy.ndarray, numpy.generic))
 
 
 class NotCapturable(RuntimeError):

@@ -294,3 +294,23 @@ class stream:
         if self.stream is not None:
             self.stream.native.__exit__(*exc)
             self.on_device.__exit__(*exc)
+
+
+# -- graphs ----------------------------------------------------------------------------------------
+
+_GRAPHS = {
+    "CUDAGraph": "cuda_graphs",
+    "graph": "cuda_graphs",
+    "graph_pool_handle": "cuda_graphs",
+    "is_current_stream_capturing": "cuda_graphs",
+    "make_graphed_callables": "graphed_callables",
+}
+__all__ += list(_GRAPHS)
+
+
+def __getattr__(name):
+    if name in _GRAPHS:
+        import importlib
+
+        return getattr(importlib.import_module("minigrad." + _GRAPHS[name]), name)
+    raise AttributeError(f"module 'minigrad.cuda' has no attribute '{name}'")

@@ -8,12 +8,13 @@ CuPy's pools can't tell the driver which allocations are safe, so the driver is 
 "relaxed" mode, and what must not happen is refused here: see `capture.py`.
 """
 
+import contextlib
 import gc
 from pathlib import Path
 
 from . import capture
-from .backend import numbered, require_cupy
 from .backend import device as Device
+from .backend import numbered, require_cupy
 from .cuda import Stream, current_stream, empty_cache, synchronize
 from .cuda import stream as use_stream
 
@@ -105,10 +106,8 @@ class CUDAGraph:
 
     def _abandon(self):
         """End a capture that failed; nothing is kept of it."""
-        try:
+        with contextlib.suppress(RuntimeError):  # a spoiled capture ends with one
             self.capture_end()
-        except RuntimeError:
-            pass  # of which a spoiled capture consists
         self.reset()
 
     def replay(self) -> None:

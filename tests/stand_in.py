@@ -4,16 +4,19 @@
 """
 
 import contextlib
+import functools
+import importlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from minigrad.kernels import cublas
 
 from minigrad import backend
 
 FOLDER = Path(__file__).parent / "cuda" / "fake_cupy"
-OURS = ("cupy", "cupyx")
+OURS = ("cupy", "cupyx", "cublas")
 _modules: dict = {}  # the stand-in's, between two uses: its classes must stay the same
 
 
@@ -32,12 +35,14 @@ def gpu():
         del sys.modules[name]
     sys.modules.update(_modules)
     sys.path.insert(0, str(FOLDER))
-    kept = backend._cupy, backend.gpus
+    kept = backend._cupy, backend.gpus, cublas.library
     backend._cupy, backend.gpus = None, 0
     try:
-        yield backend.require_cupy()
+        cupy = backend.require_cupy()
+        cublas.library = functools.cache(importlib.import_module("cublas").Library)
+        yield cupy
     finally:
-        backend._cupy, backend.gpus = kept
+        backend._cupy, backend.gpus, cublas.library = kept
         sys.path.remove(str(FOLDER))
         _modules.update(_loaded())
         for name in _modules:

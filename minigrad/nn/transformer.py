@@ -8,6 +8,7 @@ attended to; float masks are added to the scores.
 import copy
 from collections.abc import Callable
 
+from ..capture import readable
 from ..ops.creation import full
 from ..tensor import Tensor
 from . import functional as F
@@ -43,7 +44,7 @@ def _is_causal(mask: Tensor | None, is_causal: bool | None, length: int) -> bool
     """What the caller says; or, where nothing is said, whether the mask is the causal one."""
     if is_causal is not None or mask is None:
         return bool(is_causal)
-    if tuple(mask.shape) != (length, length):
+    if tuple(mask.shape) != (length, length) or not readable(mask.array):
         return False
     causal = _generate_square_subsequent_mask(length, mask.device)
     if not mask.is_floating_point():

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import numpy
 
 from .. import dtypes
-from ..backend import array_module, made_on, to_device
+from ..backend import (
+    array_module,
+    check_number,
+    made_on,
+    numbered,
+    out_of_memory,
+    require_cupy,
+    to_device,
+)
 from ..backend import device as Device
 from ..op import Variable, wrap
 from .shape import broadcast_to, reshape, sizes_of, stack
@@ -40,6 +48,21 @@ def _finish(array, device=None, requires_grad=False):
         array = to_device(array, Device(device))
     out = wrap(array)
     return out.requires_grad_() if requires_grad else out
+
+
+def _fresh(make, device, requires_grad):
+    """make(xp), an array that is made on the device where it is wanted: nothing is copied there."""
+    where = made_on.device if device is None else Device(device)
+    if where is None or where.type == "cpu":
+        return _finish(make(numpy), where, requires_grad)
+    where = numbered(where)
+    check_number(where.index)
+    cupy = require_cupy()
+    with cupy.cuda.Device(where.index):
+        try:
+            return _finish(make(cupy), where, requires_grad)
+        except MemoryError as error:
+            raise out_of_memory("a new tensor", error) from error
 
 
 # -- from data -----------------------------------------------------------------------------------
@@ -288,7 +311,8 @@ def zeros(
 ) -> Tensor:
     """Zeros, in that shape."""
     shape = checked_sizes("zeros", size, size_kw)
-    result = _finish(numpy.zeros(shape, _numpy_dtype(dtype)), device, requires_grad)
+    kind = _numpy_dtype(dtype)
+    result = _fresh(lambda xp: xp.zeros(shape, kind), device, requires_grad)
     return _into(out, result, "zeros")
 
 
@@ -304,7 +328,8 @@ def ones(
 ) -> Tensor:
     """Ones, in that shape."""
     shape = checked_sizes("ones", size, size_kw)
-    result = _finish(numpy.ones(shape, _numpy_dtype(dtype)), device, requires_grad)
+    kind = _numpy_dtype(dtype)
+    result = _fresh(lambda xp: xp.ones(shape, kind), device, requires_grad)
     return _into(out, result, "ones")
 
 
@@ -321,7 +346,8 @@ def empty(
 ) -> Tensor:
     """Memory for that shape, with whatever numbers are there."""
     shape = checked_sizes("empty", size, size_kw)
-    result = _finish(numpy.empty(shape, _numpy_dtype(dtype)), device, requires_grad)
+    kind = _numpy_dtype(dtype)
+    result = _fresh(lambda xp: xp.empty(shape, kind), device, requires_grad)
     return _into(out, result, "empty")
 
 
@@ -341,7 +367,11 @@ def full(
         raise TypeError(f"full(): 'size' must be a tuple of ints, not {type(size).__name__}")
     shape = checked_sizes("full", (size,))
     number = _fill_value("full", fill_value, None if dtype is None else dtypes.to_numpy(dtype))
-    result = _finish(numpy.full(shape, number), device, requires_grad)
+
+    def make(xp):
+        return xp.full(shape, number if xp is numpy else number.item(), number.dtype)
+
+    result = _fresh(make, device, requires_grad)
     return _into(out, result, "full")
 
 
@@ -558,9 +588,12 @@ def arange(
             f"{start}, {end}, {step}"
         )
     count = -((start - end) // step) if whole else math.ceil((end - start) / step)
-    index = numpy.arange(count, dtype=numpy.int64 if whole else numpy.float64)
-    result = _finish((start + index * step).astype(wanted, copy=False), device, requires_grad)
-    return _into(out, result, "arange")
+
+    def make(xp):
+        index = xp.arange(count, dtype=numpy.int64 if whole else numpy.float64)
+        return (start + index * step).astype(wanted, copy=False)
+
+    return _into(out, _fresh(make, device, requires_grad), "arange")
 
 
 def _bounds(*bounds, **named):

@@ -10,6 +10,7 @@ import builtins
 import math
 from typing import TYPE_CHECKING
 
+from ..capture import readable
 from ..op import primitive
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ for op in (floor_divide, trunc_divide):
 
 def _no_zero_division(name, x, y):
     """Integer division by zero raises, as in torch; floating-point division gives inf or nan."""
-    if _all_integers(x, y) and builtins.bool(_any(y == 0)):
+    if _all_integers(x, y) and readable(y) and builtins.bool(_any(y == 0)):
         raise RuntimeError(f"{name}: ZeroDivisionError: an integer divisor is 0")
 
 
@@ -246,7 +247,7 @@ def _any(condition):
 
 @primitive(name="Pow", cast="promote")
 def pow_arrays(xp, x, y):
-    if _all_integers(x, y) and builtins.bool(_any(y < 0)):
+    if _all_integers(x, y) and readable(y) and builtins.bool(_any(y < 0)):
         raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
     return xp.power(x, y)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from ..backend import array_module
+from ..capture import readable
 from ..engine import no_grad
 from ..kernels.embedding import gather_rows, scatter_add_rows
 from ..op import Variable, primitive, wrap
@@ -65,7 +66,7 @@ def check_ids(name, ids, rows):
             f"{name}: Expected tensor for argument 'indices' to have scalar type Long or Int; but "
             f"got {ids.dtype} instead"
         )
-    if ids.size and (ids.min() < 0 or ids.max() >= rows):
+    if ids.size and readable(ids) and (ids.min() < 0 or ids.max() >= rows):
         xp = array_module(ids)
         place = tuple(int(i[0]) for i in xp.nonzero((ids < 0) | (ids >= rows)))
         raise IndexError(
@@ -149,7 +150,7 @@ def _gradient_weights(ids, rows, padding_idx, by_frequency, dtype):
     if by_frequency:
         counts = xp.bincount(ids.reshape(-1), minlength=rows)
         keep = (1.0 / counts[ids]).astype(dtype)
-    if padding_idx is not None and (ids == padding_idx).any():
+    if padding_idx is not None and not (readable(ids) and not (ids == padding_idx).any()):
         live = (ids != padding_idx).astype(dtype)
         keep = live if keep is None else keep * live
     return keep

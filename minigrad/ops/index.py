@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from ..backend import add_at, array_module, combine_at, device_of, host, to_device
+from ..capture import readable
 from ..dtypes import common, default_numpy
 from ..engine import state
 from ..op import Variable, primitive, wrap
@@ -244,7 +245,7 @@ def _check_bounds(parts, shape):
 
 def check_index(name, index, size, dim):
     """IndexError for the first index outside [-size, size)."""
-    if index.size == 0:
+    if index.size == 0 or not readable(index):
         return
     low, high = index.min(), index.max()
     if low < -size or high >= size:

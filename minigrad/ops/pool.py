@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..backend import array_module
+from ..capture import readable
 from ..op import primitive, wrap
 from .elementwise import abs as absolute
 from .elementwise import choose, mul, pow_arrays, sign
@@ -116,7 +117,7 @@ def _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode,
     apart = all(s >= d * (k - 1) + 1 for k, s, d in zip(kernel, stride, dilation, strict=True))
     values = pick(flat, index=chosen) if apart else gather_along(flat, index=chosen, dim=len(head))
     empty = outside.all(-1).reshape(-1)  # a dilated window may lie in the padding altogether
-    if empty.any():
+    if not readable(empty) or empty.any():
         values = choose(empty, lowest, values)
     values = reshape_to(values, shape=(*head, *counts))
     if not return_indices:

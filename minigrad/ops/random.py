@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from .. import dtypes
+from .. import capture, dtypes
 from ..backend import CPU, array_module, made_on, to_device
 from ..backend import device as Device
 from ..generator import default_generator
@@ -518,15 +518,23 @@ def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -
     return _write(input, numpy.ceil(numpy.log(draws) / math.log1p(-p)))
 
 
-def draw_seed() -> int:
-    """One draw of the default generator, from which a hash makes masks: kernels/random_bits.py."""
+def draw_seed(array):
+    """One draw of the default generator, from which a hash makes masks: kernels/random_bits.py.
+
+    array: what the mask is for. In a captured graph the seed lies on the GPU: see `capture.py`.
+    """
+    return capture.draw_seed(array, _draw_seed)
+
+
+def _draw_seed():
     return int(default_generator.long_words(1)[0]) >> 64 - random_bits.SEED_BITS
 
 
-def keep_mask(shape, p, dtype, xp):
-    """A mask of 0 and 1: each place is kept with probability 1 - p; unlike all else, not torch's."""
-    keep = random_bits.keep_mask(draw_seed(), math.prod(shape), p)
-    return xp.asarray(keep.reshape(shape).astype(dtype))
+def keep_mask(array, shape, p):
+    """A mask of 0 and 1 for an array: each place is kept with probability 1 - p; unlike all else, not
+    torch's."""
+    keep = random_bits.keep_mask(draw_seed(array), math.prod(shape), p, array_module(array))
+    return keep.reshape(shape).astype(array.dtype)
 
 
 @primitive(name="NativeDropout")

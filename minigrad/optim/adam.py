@@ -3,6 +3,7 @@
 import math
 
 from ..backend import array_module
+from ..kernels.capturable import adam_counted
 from ..kernels.optimizers import adam, adamax, nadam, radam
 from ..kernels.row_updates import adam_rows
 from ..op import wrap
@@ -14,6 +15,7 @@ from .optimizer import (
     check_betas,
     count,
     counter,
+    rate_of,
     sign,
     zeros_like,
 )
@@ -33,7 +35,12 @@ class Adam(Optimizer):
 
     weight_decay adds weight_decay * w to the gradient (decoupled_weight_decay: shrinks w instead, as
     AdamW). amsgrad divides by the root of the largest v so far.  Reddi et al. 2018.
+
+    capturable: parameters are on a GPU, and so is t; lr may be a tensor there: nothing is read back, and
+    a step can be part of a CUDA graph.
     """
+
+    can_be_captured = True
 
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
@@ -52,14 +59,34 @@ class Adam(Optimizer):
     def update_all(self, group, dense):
         amsgrad = group["amsgrad"]
         names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if amsgrad else 2]
-        lr, decay = as_number(group["lr"]), group["weight_decay"]
+        decay, apart = group["weight_decay"], group["decoupled_weight_decay"]
         b1, b2 = (as_number(beta) for beta in group["betas"])
-        apart = group["decoupled_weight_decay"]
+        if group["capturable"]:
+            numbers = b1, b2, group["eps"], decay, apart, amsgrad, sign(group)
+            self._update_captured(dense, names, rate_of(group["lr"]), numbers)
+            return
+        lr = as_number(group["lr"])
         for t, xp, rows in self.rows(dense, names):
             adam[xp](
                 rows, lr / (1 - b1**t), b1, b2, math.sqrt(1 - b2**t), group["eps"],
                 0 if apart else decay, 1 - lr * decay if apart else 1, amsgrad, sign(group),
             )  # fmt: skip
+
+    def _update_captured(self, dense, names, rate, numbers):
+        """The same, with all that changes from step to step on the GPU."""
+        for p, _ in dense:
+            if p.device.type != "cuda":
+                raise AssertionError(
+                    "If capturable=True, params and state_steps must be on supported devices: ['cuda']."
+                )
+        self.make_state(dense, names, beside=True)
+        rows = Rows()
+        for p, g in dense:
+            state = self.state[p]
+            rows.add(None, p.array, g, *[state[name].array for name in names], state["step"].array)
+        for _, xp, some in rows.runs():
+            counts = [row[-1] for row in some]
+            adam_counted[xp]([row[:-1] for row in some], counts, rate, *numbers)
 
 
 class AdamW(Adam):

@@ -11,6 +11,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
+from .. import capture
 from ..backend import array_module, native_device, out_of_memory
 from ..engine import enable_grad
 from ..op import wrap
@@ -44,9 +45,9 @@ def zeros_like(p: Tensor) -> Tensor:
     return wrap(array_module(p.array).zeros_like(p.array))
 
 
-def counter() -> Tensor:
-    """A step count as torch keeps it: a 0-d float32 tensor."""
-    return wrap(array_module().zeros((), "float32"))
+def counter(p: Tensor | None = None) -> Tensor:
+    """A step count as torch keeps it: a 0-d float32 tensor, beside the parameter p if one is given."""
+    return wrap(array_module(None if p is None else p.array).zeros((), "float32"))
 
 
 def count(state: dict) -> int:
@@ -86,16 +87,21 @@ class Optimizer:
     """Base of all optimizers.
 
     params: parameters, or (name, parameter) pairs, or dicts with "params" and options of that
-    group's own. `foreach` and `fused` are accepted everywhere and change nothing; `capturable` and
-    `differentiable` are refused.
+    group's own. `foreach` and `fused` are accepted everywhere and change nothing; `differentiable` is
+    refused, and so is `capturable` but for Adam and AdamW: their steps can be part of a CUDA graph.
     """
 
+    can_be_captured = False
+
     def __init__(self, params, defaults: dict):
-        for option in ("capturable", "differentiable"):
-            if defaults.get(option):
-                raise NotImplementedError(
-                    f"{type(self).__name__}: {option}=True is not supported: updates are not recorded"
-                )
+        if defaults.get("differentiable"):
+            raise NotImplementedError(
+                f"{type(self).__name__}: differentiable=True is not supported: updates are not recorded"
+            )
+        if defaults.get("capturable") and not self.can_be_captured:
+            raise NotImplementedError(
+                f"{type(self).__name__}: capturable=True is not supported: use Adam, AdamW or SGD"
+            )
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
@@ -164,6 +170,8 @@ class Optimizer:
 
     def step(self, closure: Callable | None = None):
         """Change every parameter that has a gradient; `closure` computes the loss afresh first."""
+        if capture.now.capture is not None:
+            self._check_captured()
         for hook in self._before.values():
             hook(self, (closure,), {})
         loss = None
@@ -194,6 +202,22 @@ class Optimizer:
             hook(self, (closure,), {})
         return loss
 
+    def _check_captured(self):
+        """RuntimeError for a step, about to be captured, that counts on the host."""
+        for group in self.param_groups:
+            if group.get("capturable") is False:
+                raise RuntimeError(
+                    "Attempting CUDA graph capture of step() for an instance of "
+                    f"{type(self).__name__} but param_groups' capturable is False."
+                )
+
+    def first_step(self) -> None:
+        """Called before state is made: a captured graph would make it anew at each replay."""
+        capture.refuse(
+            f"{type(self).__name__}.step: the first step, which makes the state,",
+            "take a step before the capture",
+        )
+
     def prepare(self, group: dict) -> None:
         """What has to happen once per group before its parameters change."""
 
@@ -213,15 +237,26 @@ class Optimizer:
         The step counts have gone one up, and state that is missing at the first step is zeros.
         """
         rows = Rows()
-        for p, _ in dense:  # all new state before anything changes: memory may run out
-            if not self.state[p]:
-                with native_device(p):
-                    made = {name: zeros_like(p) for name in names}
-                self.state[p].update(step=counter(), **made)
+        self.make_state(dense, names)
         for p, g in dense:
             state = self.state[p]
             rows.add(count(state), p.array, g, *[state[name].array for name in names])
         return rows.runs()
+
+    def make_state(self, dense: list, names: Sequence[str], beside: bool = False) -> None:
+        """Missing state, before anything changes; beside: step counts lie where the parameters do."""
+        for p, _ in dense:
+            state = self.state[p]
+            if not state:
+                self.first_step()
+                with native_device(p):
+                    made = {name: zeros_like(p) for name in names}
+                    state.update(step=counter(p if beside else None), **made)
+            elif (
+                beside and state["step"].device != p.device
+            ):  # loaded, or counted on the host before
+                self.first_step()
+                state["step"] = state["step"].to(p.device)
 
     def update(self, group: dict, p: Tensor, g, state: dict) -> None:
         """Change one parameter, given its gradient's array (negated if the loss is maximized)."""
@@ -328,3 +363,10 @@ def _like_parameter(value, p, key=None):
 def as_number(value):
     """A hyper-parameter that may have been given as a 0-d tensor."""
     return value.item() if isinstance(value, Tensor) else value
+
+
+def rate_of(value):
+    """A learning rate as kernels take it: a number, or the array of a tensor that is on a GPU."""
+    if isinstance(value, Tensor) and value.device.type == "cuda":
+        return value.array.reshape(())
+    return as_number(value)

@@ -1,17 +1,29 @@
 """Stochastic gradient descent, with momentum and averaging."""
 
 from ..backend import array_module
+from ..kernels.capturable import sgd_at_rate
 from ..kernels.optimizers import sgd
 from ..kernels.row_updates import sgd_rows
 from ..op import wrap
-from .optimizer import Optimizer, Rows, as_number, check_at_least, count, counter, sign, zeros_like
+from .optimizer import (
+    Optimizer,
+    Rows,
+    as_number,
+    check_at_least,
+    count,
+    counter,
+    rate_of,
+    sign,
+    zeros_like,
+)
 
 
 class SGD(Optimizer):
     """w <- w - lr v,  v <- momentum v + (1 - dampening) g  (Nesterov: w <- w - lr (g + momentum v)).
 
     Robbins & Monro 1951; Polyak 1964; Sutskever et al. 2013. weight_decay adds weight_decay * w to
-    the gradient. The first v is the first gradient itself.
+    the gradient. The first v is the first gradient itself. lr may be a tensor; one on a GPU is read
+    there, so that a captured step (minigrad.cuda.graph) follows it.
     """
 
     def __init__(
@@ -41,14 +53,16 @@ class SGD(Optimizer):
             buffer = state.get("momentum_buffer")
             t = 1 if buffer is None else 2
             if t == 1:
+                self.first_step()
                 state["momentum_buffer"] = buffer = zeros_like(p)
             rows.add(t, p.array, g, buffer.array)
+        rate = rate_of(group["lr"])
         for t, xp, some in rows.runs():
             keep = 1 if t == 1 else 1 - group["dampening"]
-            sgd[xp](
-                some, as_number(group["lr"]), momentum, keep, group["weight_decay"],
-                group["nesterov"], sign(group),
-            )  # fmt: skip
+            step = sgd_at_rate if hasattr(rate, "dtype") else sgd
+            step[xp](
+                some, rate, momentum, keep, group["weight_decay"], group["nesterov"], sign(group)
+            )
 
     def only_rows(self, group):
         return not group["momentum"] and not group["weight_decay"]

@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Iterable
 from types import GeneratorType
 
+import numpy
+
 from ...backend import array_module, native_device
 from ...engine import no_grad
 from ...kernels import clip
@@ -80,7 +82,8 @@ def clip_grads_with_norm_(
     if _plain(grads):
         arrays = [grad.array for grad in grads]
         with native_device(arrays[0]):
-            clip.scale_all[array_module(arrays[0])](arrays, factor.item())
+            xp = array_module(arrays[0])
+            clip.scale_all[xp](arrays, factor.item() if xp is numpy else factor.array)
         for grad in grads:
             grad.bump()
     else:

@@ -77,9 +77,9 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
         if obj._memory.device_id != current.device:
             obj = wrap(obj._host.copy())
             copy = False
-        if not copy and dtype in (None, obj.dtype):
+        if not copy and (dtype is None or dtype == obj.dtype):  # a float64 dtype equals None
             return obj
-        return wrap(numpy.array(obj._host, dtype, copy=copy, order=order, ndmin=ndmin), ())
+        return wrap(numpy.array(obj._host, dtype, copy=copy or None, order=order, ndmin=ndmin), ())
     if hasattr(obj, "array") or type(obj).__name__ == "Tensor":
         raise TypeError(f"Unsupported type {type(obj)}")
     parents = []
