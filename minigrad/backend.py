@@ -269,7 +269,20 @@ def require_cupy():
     _watch_memory(cupy)
     gpus = cupy.cuda.runtime.getDeviceCount()
     _cupy = cupy
+    for function in _at_loading:
+        function(cupy)
     return cupy
+
+
+_at_loading: list = []
+
+
+def when_loaded(function) -> None:
+    """Call a function with the cupy module now, if it is loaded, and whenever it will be."""
+    if function not in _at_loading:
+        _at_loading.append(function)
+    if _cupy is not None:
+        function(_cupy)
 
 
 def cuda_is_available() -> bool:

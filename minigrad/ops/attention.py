@@ -190,7 +190,7 @@ def _lead(query, key, value):
 def _fits(query, key, value, mask):
     """True where the kernel can do it; what it can't includes all that is an error."""
     q, k, v = query.array, key.array, value.array
-    if q.dtype not in _DTYPES or not q.dtype == k.dtype == v.dtype:
+    if not _has_kernel(q) or not q.dtype == k.dtype == v.dtype:
         return False
     try:
         lead = _lead(q, k, v)
@@ -204,7 +204,10 @@ def _fits(query, key, value, mask):
     return mask.array.dtype.kind == "b" or mask.array.dtype == q.dtype
 
 
-_DTYPES = (numpy.dtype("float32"), numpy.dtype("float64"))
+def _has_kernel(array):
+    """True for dtypes that a kernel of this array's device takes; of 16 bits only on a GPU."""
+    small = ("float16", "bfloat16") if array_module(array) is not numpy else ()
+    return array.dtype.name in ("float32", "float64", *small)
 
 
 def _as_heads(query, key, value, mask):
@@ -240,7 +243,8 @@ def _attention_gradient(g, out, wanted, query, key, value, mask, *, scale, causa
     given = q, k, v, mask, scale, causal, dropout, seed
     found = [None] * 3
     if any(wanted[:3]):
-        found = attention_backward[array_module(q)](g, out, logs.view(q.dtype), *given)
+        logs = logs.view(q.dtype if logs.itemsize == q.itemsize else "float32")
+        found = attention_backward[array_module(q)](g, out, logs, *given)
     found = [*found, mask_gradient(g, *given) if wanted[3] else None]
     if not _direct(query, key, value):
         lead = _lead(query, key, value)

@@ -41,7 +41,7 @@ from numpy import (  # noqa: F401
     unsignedinteger,
 )
 
-from . import cuda, lib, linalg  # noqa: F401
+from . import _core, cuda, lib, linalg  # noqa: F401
 from ._array import RECORDED, ndarray  # noqa: F401
 from ._functions import FUNCTIONS as _FUNCTIONS
 from ._functions import asnumpy, get_array_module, mgrid, ogrid  # noqa: F401
