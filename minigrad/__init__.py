@@ -59,6 +59,7 @@ globals().update(_LEGACY_TYPES)
 from . import methods  # gives Tensor its methods
 from . import amp
 from . import autograd
+from . import backends
 from . import cuda
 from . import linalg
 from . import nn
@@ -80,6 +81,7 @@ from .amp.autocast_mode import (
     set_autocast_dtype,
     set_autocast_enabled,
 )
+from .backends.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from .nn.functional import (
     alpha_dropout,
     avg_pool1d,
