@@ -100,7 +100,7 @@ class Side:
     def norm(self) -> float:
         """The norm of the whole gradient, its squares summed in float64."""
         gradients = [
-            weight.grad.numpy().astype("float64").ravel() for weight in self.model.parameters()
+            weight.grad.numpy(force=True).astype("float64").ravel() for weight in self.model.parameters()
         ]
         return math.sqrt(sum(float(g @ g) for g in gradients))
 
@@ -143,12 +143,13 @@ def run(
             weight[0] = torch.nextafter(weight[0], torch.ones_like(weight[0]))
         sides.append(Side(torch, nudged, schedule))
     pairs = zip(sides[0].model.parameters(), sides[1].model.parameters(), strict=True)
-    start = max(float(numpy.abs(a.detach().numpy() - b.detach().numpy()).max()) for a, b in pairs)
+    pairs = [(a.numpy(force=True), b.numpy(force=True)) for a, b in pairs]
+    start = max(float(numpy.abs(a - b).max()) for a, b in pairs)
     curves = Curves(schedule, dtype, *sides[:2], sides[2] if sides[2:] else None, start)
     windows = Windows(batchify(ids, COLUMNS), STEPS)
     for number, (inputs, targets) in enumerate(itertools.islice(windows, steps), start=1):
         for side in sides if number % 2 else reversed(sides):
-            side.step(inputs.numpy(), targets.numpy())
+            side.step(inputs.numpy(force=True), targets.numpy(force=True))
         if number % every == 0:
             apart = "".join(f", torch's from itself {curves.gap(s).max():.1e}" for s in sides[2:])
             say(

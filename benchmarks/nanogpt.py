@@ -71,11 +71,12 @@ def prepare(folder: Path, corpus: Corpus, settings: GPTSettings, iters: int) -> 
     weights = GPT(config).state_dict()
     shape = iters, settings.batch_size
     starts = minigrad.randint(len(corpus.train) - settings.block_size, shape)
+    arrays = {"train": corpus.train, "valid": corpus.valid, "starts": starts}
+    arrays |= {f"weight {name}": weight for name, weight in weights.items()}
     numpy.savez(
         folder / "arrays.npz",
-        train=corpus.train.numpy(), valid=corpus.valid.numpy(), starts=starts.numpy(),
-        **{f"weight {name}": weight.numpy() for name, weight in weights.items()},
-    )  # fmt: skip
+        **{name: x.numpy(force=True) for name, x in arrays.items()},
+    )
     plan = {
         "settings": asdict(settings), "config": asdict(config), "weights": list(weights),
         "rates": [settings.rate(number) for number in range(iters)],

@@ -60,7 +60,7 @@ def check(step, torch, steps: int = 3, rtol: float = 1e-4, **sizes) -> list[tupl
     for k in range(1, steps + 1):
         ours.run()
         theirs.run()
-        x, y = (program.value().numpy() for program in (ours, theirs))
+        x, y = (program.value().numpy(force=True) for program in (ours, theirs))
         _agree(f"{step.name}, step {k}", x, y, rtol)
         losses.append(tuple(float((z**2).mean() ** 0.5) for z in (x, y)))
         if k == 1 and theirs.model is not None:
@@ -72,7 +72,7 @@ def _same_gradients(name, ours, theirs, rtol):
     expected = dict(theirs.named_parameters())
     for path, parameter in ours.named_parameters():
         if expected[path].grad is not None:
-            gradients = (p.grad.numpy() for p in (parameter, expected[path]))
+            gradients = (p.grad.numpy(force=True) for p in (parameter, expected[path]))
             _agree(f"{name}, gradient of {path}", *gradients, rtol)
 
 

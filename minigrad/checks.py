@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy
 
 from .autograd import grad
-from .backend import CPU, array_module, to_device
+from .backend import CPU, array_module, get_default_device, to_device
 from .backend import device as Device
 from .op import REGISTRY, Op, wrap
 from .tensor import Tensor
@@ -99,7 +99,7 @@ class Rand:
 
 
 class on_device:
-    """`with on_device("cuda"):` the checks inside run there; on the CPU otherwise."""
+    """`with on_device("cuda"):` the checks inside run there; on the default device otherwise."""
 
     def __init__(self, where):
         self.where = Device(where)
@@ -112,7 +112,7 @@ class on_device:
 
 
 class _Place:
-    device = CPU
+    device = None
     copies = None  # where somebody wants to see them: (copy on the device, what it held)
 
 
@@ -123,10 +123,11 @@ def _moved(x):
     """An array on the device, with the same steps in memory; so are those in lists of arrays."""
     if isinstance(x, (list, tuple)):
         return type(x)(map(_moved, x))
-    if not isinstance(x, (numpy.ndarray, numpy.generic)) or _place.device.type == "cpu":
+    place = _place.device or get_default_device()
+    if not isinstance(x, (numpy.ndarray, numpy.generic)) or place.type == "cpu":
         return x
     x = numpy.asarray(x)
-    moved = to_device(x, _place.device)
+    moved = to_device(x, place)
     if 0 in x.strides and x.size:
         moved = array_module(moved).broadcast_to(moved[(slice(1),) * x.ndim], x.shape)
     elif not x.flags.c_contiguous:

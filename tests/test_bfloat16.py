@@ -8,6 +8,7 @@ from minigrad.op import REGISTRY, wrap
 import minigrad
 
 pytest.importorskip("ml_dtypes")
+pytestmark = pytest.mark.cpu_only(reason="CuPy computes bfloat16 itself, where NumPy needs help")
 BFLOAT16 = minigrad.bfloat16.numpy
 EPS = 2.0**-8  # of bfloat16, rounding to nearest
 # Inputs that differ by a rounding give quite other results, or dtypes are what the op is about.

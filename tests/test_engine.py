@@ -126,7 +126,7 @@ def test_graph_dies_with_its_last_tensor():
 def test_saved_arrays_go_during_backward():
     x = leaf(4)
     y = x.exp()
-    inside = weakref.ref(y.array)
+    inside = weakref.ref(y.grad_fn.saved[0])
     loss = (y * 2).sum()
     del y
     assert inside() is not None
@@ -290,7 +290,7 @@ class TestInPlace:
     def test_views_share_memory(self):
         x = mg.arange(6.0).reshape(2, 3)
         for view in (x[0], x.t(), x.view(6), x.expand(4, 2, 3), x.narrow(1, 0, 2), x.unsqueeze(0)):
-            assert numpy.shares_memory(view.array, x.array)
+            assert view.data_ptr() == x.data_ptr()
         x[1, 2] = 50.0
         assert x.t()[2, 1].item() == 50.0
 
@@ -440,6 +440,7 @@ def expected_rows():
     return g
 
 
+@pytest.mark.cpu_only(reason="only in main memory does a gradient wait to be read")
 def test_a_table_gradient_is_dense_to_whoever_looks():
     table, _, loss = table_and_loss()
     loss.backward()

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 import warnings
 from collections import OrderedDict
 
@@ -97,7 +98,7 @@ REGISTRATION_ERRORS = [
     (
         lambda net: setattr(net, "scale", minigrad.zeros(4)),
         TypeError,
-        r"cannot assign 'torch.FloatTensor' as parameter 'scale' \(torch.nn.Parameter or None expe",
+        r"cannot assign 'torch.(cuda.)?FloatTensor' as parameter 'scale' \(torch.nn.Parameter or None expe",
     ),
     (lambda net: setattr(net, "first", 3), TypeError, r"cannot assign 'int' as child module 'firs"),
     (lambda net: setattr(net, "mean", "no"), TypeError, r"cannot assign 'str' as buffer 'mean'"),
@@ -163,9 +164,7 @@ def test_messages_are_torch_s():
         kind, text = message(minigrad, action)
         kind_t, text_t = message(torch, action)
         assert kind is kind_t
-        assert text.replace("minigrad.", "torch.") == text_t.replace(
-            "torch.Tensor'", "torch.Tensor'"
-        )
+        assert re.sub(r"minigrad\.(cuda\.)?|torch\.cuda\.", "torch.", text) == text_t
 
 
 def test_non_leaf_parameter():
@@ -194,13 +193,14 @@ def test_parameter():
     data = minigrad.randn(2, 3)
     p = nn.Parameter(data)
     assert p.requires_grad and p.is_leaf and isinstance(p, minigrad.Tensor)
-    assert p.array is data.array
+    assert p.data_ptr() == data.data_ptr()
     assert not nn.Parameter(data, requires_grad=False).requires_grad
-    assert repr(p) == "Parameter containing:\n" + repr(data)[:-1] + ", requires_grad=True)"
+    text = "Parameter containing:\n" + repr(data)[:-1] + ", requires_grad=True)"
+    assert repr(p).split() == text.split()  # a line may be broken elsewhere
     assert type(p * 2) is minigrad.Tensor and type(p.detach()) is minigrad.Tensor
     copied = copy.deepcopy(p)
     assert type(copied) is nn.Parameter and copied.requires_grad
-    assert copied.array is not p.array and bool((copied == p).all())
+    assert copied.data_ptr() != p.data_ptr() and bool((copied == p).all())
     again = pickle.loads(pickle.dumps(p))
     assert type(again) is nn.Parameter and bool((again == p).all())
     with pytest.raises(TypeError, match="expected a Tensor, got list"):
@@ -302,7 +302,7 @@ def test_state_dict():
     assert list(state) == KEYS
     assert type(state) is OrderedDict
     assert not state["first.weight"].requires_grad
-    assert state["first.weight"].array is net.first.weight.array
+    assert state["first.weight"].data_ptr() == net.first.weight.data_ptr()
     assert net.state_dict(keep_vars=True)["first.weight"] is net.first.weight
     assert list(net.state_dict(prefix="net."))[0] == "net.scale"
     assert list(net.state_dict(OrderedDict(), "p."))[0] == "p.scale"
@@ -315,7 +315,7 @@ def test_load_state_dict():
     assert repr(result) == "<All keys matched successfully>"
     assert result.missing_keys == [] and result.unexpected_keys == []
     for a, b in zip(source.parameters(), target.parameters(), strict=True):
-        assert bool((a == b).all()) and a.array is not b.array
+        assert bool((a == b).all()) and a.data_ptr() != b.data_ptr()
     state = source.state_dict()
     del state["mean"]
     state["more"] = minigrad.zeros(1)
@@ -370,7 +370,7 @@ def test_load_with_assign():
     target.load_state_dict(state, assign=True)
     assert target.first.weight.dtype == minigrad.float64
     assert isinstance(target.first.weight, nn.Parameter) and target.first.weight.requires_grad
-    assert target.first.weight.array is source.first.weight.array
+    assert target.first.weight.data_ptr() == source.first.weight.data_ptr()
 
 
 def test_load_casts_to_the_model_s_dtype():
@@ -471,7 +471,7 @@ def test_deepcopy_and_pickle():
         assert again.scale is again.also and again.scale is not net.scale
         for a, b in zip(net.parameters(), again.parameters(), strict=True):
             assert type(b) is nn.Parameter and b.requires_grad
-            assert bool((a == b).all()) and a.array is not b.array
+            assert bool((a == b).all()) and a.data_ptr() != b.data_ptr()
         assert len(again._forward_hooks) == 1
         again(minigrad.randn(2, 3)).sum().backward()
         assert net.first.weight.grad is None
@@ -781,7 +781,7 @@ def test_container_reprs_are_torch_s():
         ]
 
     for ours, theirs in zip(make(minigrad), make(torch), strict=True):
-        assert repr(ours) == repr(theirs)
+        assert re.sub(r" \(cuda:0\)|cuda\.", "", repr(ours)) == repr(theirs)
 
 
 def test_every_public_class_has_a_docstring():

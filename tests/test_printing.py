@@ -71,6 +71,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.cpu_only(reason="a tensor's text names its device where that is a GPU")
 @pytest.mark.parametrize("text", EXPECTED)
 def test_texts(text):
     assert repr(EXPECTED[text]()) == text
@@ -178,6 +179,7 @@ def test_the_default_dtype_goes_unsaid(torch, dtype):
         minigrad.set_default_dtype(minigrad.float32)
 
 
+@pytest.mark.cpu_only(reason="a tensor's text names its device where that is a GPU")
 def test_bfloat16(torch):
     pytest.importorskip("ml_dtypes")
     values = [[1.0, -2.5, 1e-3], [float("nan"), 0.0, 3.25]]
@@ -185,6 +187,7 @@ def test_bfloat16(torch):
     assert repr(ours) == repr(torch.tensor(values, dtype=torch.bfloat16))
 
 
+@pytest.mark.cpu_only(reason="a tensor's text names its device where that is a GPU")
 def test_options_for_a_block():
     before = printing.get_printoptions()
     with printing.printoptions(precision=2):
@@ -213,6 +216,7 @@ FORMATS = [
 ]
 
 
+@pytest.mark.cpu_only(reason="a tensor's text names its device where that is a GPU")
 @pytest.mark.parametrize("case", FORMATS)
 def test_format(torch, case):
     make, spec = case

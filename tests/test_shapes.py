@@ -201,10 +201,15 @@ def test_results_of_wrong_arguments_name_op_and_shapes():
         ),
         (lambda: mg.arange(3).mean(), RuntimeError, r"mean\(\).*Got: Long; convert"),
         (lambda: mg.zeros(3, dtype=mg.int64).requires_grad_(), RuntimeError, "floating point"),
-        (lambda: x.to("cuda"), RuntimeError, r"cuda.*minigrad\[cuda1[23]\]|no NVIDIA driver"),
         (lambda: mg.tensor([[1, 2], [3]]), ValueError, r"data\[1\]"),
         (lambda: mg.einsum("ij,kj", x), RuntimeError, "2 operands, but 1"),
         (lambda: x.gather(1, mg.tensor([[0, 9, 0]])), (IndexError, RuntimeError), "gather.*9"),
     ):
         with pytest.raises(error, match=message):
             call()
+
+
+@pytest.mark.cpu_only(reason="about machines without a GPU")
+def test_without_a_gpu():
+    with pytest.raises(RuntimeError, match=r"cuda.*minigrad\[cuda1[23]\]|no NVIDIA driver"):
+        mg.zeros(2, 3).to("cuda")

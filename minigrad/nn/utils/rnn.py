@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy
 
-from ...backend import array_module
+from ...backend import CPU, array_module
 from ...dtypes import int64
 from ...op import wrap
 from ...ops.creation import as_tensor, full
@@ -97,7 +97,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def _index(array, like: Tensor) -> Tensor:
-    return as_tensor(numpy.ascontiguousarray(array, dtype=numpy.int64)).to(like.device)
+    return as_tensor(numpy.ascontiguousarray(array, dtype=numpy.int64), device=like.device)
 
 
 def pack_padded_sequence(
@@ -150,7 +150,7 @@ def pack_padded_sequence(
     step, place = numpy.nonzero(running)
     rows = places[place] * steps + step if batch_first else step * batch + places[place]
     data = input.reshape(batch * steps, *input.shape[2:]).index_select(0, _index(rows, input))
-    batch_sizes = as_tensor(running.sum(axis=1), dtype=int64)
+    batch_sizes = as_tensor(running.sum(axis=1), dtype=int64, device=CPU)
     return PackedSequence(data, batch_sizes, order, None)
 
 
@@ -184,7 +184,7 @@ def pad_packed_sequence(
         rows = rows[:, order]
     if batch_first:
         rows = rows.T
-    return _place_rows([data], rows, padding_value), as_tensor(lengths, dtype=int64)
+    return _place_rows([data], rows, padding_value), as_tensor(lengths, dtype=int64, device=CPU)
 
 
 def _place_rows(parts, rows, padding_value) -> Tensor:

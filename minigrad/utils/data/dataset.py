@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from ...generator import Generator
 from ...op import wrap
 from ...ops.random import randperm
+from ...tensor import Tensor
 
 T = TypeVar("T")
 
@@ -49,7 +50,9 @@ class TensorDataset(Dataset[tuple]):
     def __getitems__(self, indices: list[int]) -> list[tuple]:
         # rows straight from the arrays: a loader asks for thousands, and few need a graph
         plain = type(self).__getitem__ is TensorDataset.__getitem__
-        if not plain or any(tensor.requires_grad for tensor in self.tensors):
+        if any(tensor.requires_grad for tensor in self.tensors):
+            plain = False
+        if not plain or any(isinstance(i, Tensor) for i in indices):
             return [self[i] for i in indices]
         return [tuple(wrap(tensor.array[i, ...]) for tensor in self.tensors) for i in indices]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy
 
+from ...backend import set_default_device
 from ...generator import default_generator
 
 BATCH, END, FAILURE = "batch", "end", "failure"  # the kinds of answer to a task
@@ -128,6 +129,7 @@ def work(job: Job, number: int, tasks, answers, stop) -> None:
     It ends when there is something in the pipe `stop`, or the process that started it is gone.
     """
     global _info
+    set_default_device(None)  # a process has no part in the GPU of the one it was forked from
     seed_all(job.seed, number)
     _info = WorkerInfo(number, job.count, job.seed + number, job.dataset)
     # a thread sends, so that a full pipe doesn't keep the next batch from being made

@@ -114,6 +114,13 @@ def raise_up(result, parents):
     return result
 
 
+def _again(host):
+    """An array from its numbers, when it is unpickled."""
+    from . import array
+
+    return array(host)
+
+
 class Flags:
     """The flags that CuPy's arrays have; `writeable` is not among them."""
 
@@ -256,9 +263,7 @@ class ndarray:
         return (self[i] for i in range(len(self._host)))
 
     def __reduce_ex__(self, protocol):
-        from . import array
-
-        return array, (self.get(),)
+        return _again, (self.get(),)
 
     def __copy__(self):
         return self.copy()
