@@ -20,6 +20,8 @@ def adam_counted(rows, counts, rate, b1, b2, eps, decay, apart, amsgrad, sign):
     """
     for row, count in zip(rows, counts, strict=True):
         xp = array_module(row[0])
+        if hasattr(rate, "dtype"):
+            rate = rate.astype("float64")
         count += 1
         t = count.astype("float64")
         size, root = rate / (1 - b1**t), xp.sqrt(1 - b2**t)

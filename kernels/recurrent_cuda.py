@@ -6,6 +6,7 @@ after; within the steps there remain the product of the state with W_hh and one 
 
 from ..backend import array_module
 from . import cuda_source
+from .cublas import matmul
 from .gru import gru_backward, gru_forward
 from .lstm import lstm_backward, lstm_forward
 from .recurrent import layout, previous, walk
@@ -51,10 +52,10 @@ def lstm_forward_cuda(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, 
     out = xp.empty((n, size), x.dtype)
     kept, (gates, cells) = _empty(xp, keep, (x.dtype, n, 4 * size), (x.dtype, n, size))
     h, c = h0.copy("C"), c0.copy("C")
-    from_x = x @ w_ih.T + bias
+    from_x = matmul(x, w_ih.T) + bias
     from_h = xp.empty((len(h), 4 * size), x.dtype)
     for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
-        xp.matmul(h[:count], w_hh.T, out=from_h[:count])
+        matmul(h[:count], w_hh.T, out=from_h[:count])
         _launch("lstm_step", count, size, from_x, from_h, h, c, out, *kept, start, hop)
     return out, h, c, gates, cells
 
@@ -79,11 +80,11 @@ def lstm_backward_cuda(
             "lstm_step_backward", count, size, g_out, gates, cells, c0, dh, dc, d_gates, step, start,
             *before, hop,
         )  # fmt: skip
-        xp.matmul(step[:count], w_hh, out=dh[:count])
+        matmul(step[:count], w_hh, out=dh[:count])
     before = previous(out, h0, sizes, batch_first, reverse)
-    dx = d_gates @ w_ih if wanted[0] else None
-    dw_ih = d_gates.T @ x if wanted[1] else None
-    dw_hh = d_gates.T @ before if wanted[2] else None
+    dx = matmul(d_gates, w_ih) if wanted[0] else None
+    dw_ih = matmul(d_gates.T, x) if wanted[1] else None
+    dw_hh = matmul(d_gates.T, before) if wanted[2] else None
     return dx, dh, dc, dw_ih, dw_hh, d_gates.sum(0)
 
 
@@ -98,10 +99,10 @@ def gru_forward_cuda(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse,
     out = xp.empty((n, size), x.dtype)
     kept, (gates,) = _empty(xp, keep, (x.dtype, n, 4 * size))
     h, b_hh = h0.copy("C"), xp.ascontiguousarray(b_hh)
-    from_x = x @ w_ih.T + b_ih
+    from_x = matmul(x, w_ih.T) + b_ih
     from_h = xp.empty((len(h), 3 * size), x.dtype)
     for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
-        xp.matmul(h[:count], w_hh.T, out=from_h[:count])
+        matmul(h[:count], w_hh.T, out=from_h[:count])
         _launch("gru_step", count, size, from_x, from_h, b_hh, h, out, *kept, start, hop)
     return out, h, gates
 
@@ -136,8 +137,8 @@ def gru_backward_cuda(
             start,
             hop,
         )
-        dh[:count] += step[:count] @ w_hh
-    dx = from_x @ w_ih if wanted[0] else None
-    dw_ih = from_x.T @ x if wanted[1] else None
-    dw_hh = from_h.T @ before if wanted[2] else None
+        dh[:count] += matmul(step[:count], w_hh)
+    dx = matmul(from_x, w_ih) if wanted[0] else None
+    dw_ih = matmul(from_x.T, x) if wanted[1] else None
+    dw_hh = matmul(from_h.T, before) if wanted[2] else None
     return dx, dh, dw_ih, dw_hh, from_x.sum(0), from_h.sum(0)

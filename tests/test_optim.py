@@ -190,7 +190,7 @@ def test_errors_match_torch():
     with pytest.raises(ValueError, match="different number of parameter groups"):
         optimizer.load_state_dict({"state": {}, "param_groups": []})
     with pytest.raises(NotImplementedError, match="capturable"):
-        mg.optim.Adam([x], capturable=True)
+        mg.optim.Adamax([x], capturable=True)
 
 
 def test_hooks_closures_and_repr():
