@@ -10,10 +10,10 @@ from .backend import device as Device
 __all__ = [
     "Event", "OutOfMemoryError", "Stream", "current_device", "current_stream", "default_stream",
     "device", "device_count", "empty_cache", "get_device_capability", "get_device_name",
-    "get_device_properties", "init", "is_available", "is_initialized", "manual_seed",
-    "manual_seed_all", "max_memory_allocated", "max_memory_reserved", "mem_get_info",
-    "memory_allocated", "memory_reserved", "reset_peak_memory_stats", "set_device", "stream",
-    "synchronize",
+    "get_device_properties", "init", "is_available", "is_bf16_supported", "is_initialized",
+    "manual_seed", "manual_seed_all", "max_memory_allocated", "max_memory_reserved",
+    "mem_get_info", "memory_allocated", "memory_reserved", "reset_peak_memory_stats",
+    "set_device", "stream", "synchronize",
 ]  # fmt: skip
 
 
@@ -123,6 +123,14 @@ def get_device_capability(device=None) -> tuple[int, int]:
     """The compute capability of a GPU, such as (8, 0)."""
     found = get_device_properties(device)
     return found.major, found.minor
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """True if the GPU in use computes in bfloat16: by itself from compute capability 8.0 on.
+
+    including_emulation: True for older ones too, whose kernels widen it to float32.
+    """
+    return is_available() and (including_emulation or get_device_capability() >= (8, 0))
 
 
 # -- memory ----------------------------------------------------------------------------------------

@@ -120,6 +120,8 @@ def test_what_a_gpu_is():
     found = mg.cuda.get_device_properties(0)
     assert mg.cuda.get_device_name() == found.name and found.name in repr(found)
     assert mg.cuda.get_device_capability("cuda:0") == (found.major, found.minor)
+    assert mg.cuda.is_bf16_supported()
+    assert mg.cuda.is_bf16_supported(including_emulation=False) == (found.major >= 8)
     assert found.total_memory > 0 and found.multi_processor_count > 0 and found.warp_size == 32
     free, total = mg.cuda.mem_get_info()
     assert 0 < free <= total
