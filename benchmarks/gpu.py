@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy  # noqa: F401  (before `measure`: the references may use all processors)
 from minigrad.benchmarks import gpu_picture, gpu_report
 from minigrad.benchmarks.gpu_rows import rows
-from minigrad.benchmarks.gpu_worker import opened, supervise, work
+from minigrad.benchmarks.gpu_supervisor import Supervisor
+from minigrad.benchmarks.gpu_worker import opened, work
 from minigrad.benchmarks.measure import say, write_json
 
 from minigrad.backend import require_cupy
@@ -32,6 +33,7 @@ from minigrad.files import atomic
 
 ROOT = Path(__file__).parent.parent
 MINUTES, QUICK_MINUTES = 7.5, 1.8
+CHECKERS = 4  # processes that check at the same time
 ABOUT_TIMES = (
     "The GPU's time is between events, the work queued beforehand and (for kernels) the L2 cache "
     "overwritten: median of samples in turn. A call's is the host's clock, one after the other: what a "
@@ -76,6 +78,8 @@ def bench(stand_in: bool, quick: bool):
 
 def run(args) -> dict:
     """Find all rows in processes of their own; returns what write_json writes."""
+    if not args.stand_in:
+        require_cupy()  # or an error that says what is missing
     chosen = rows(args.quick)
     if args.only:
         chosen = [row for row in chosen if any(text in row.name for text in args.only)]
@@ -85,11 +89,17 @@ def run(args) -> dict:
     command += ["--stand-in"] * args.stand_in + ["--quick"] * args.quick
     minutes = args.minutes or (QUICK_MINUTES if args.quick else MINUTES)
     begin = time.time()
-    machine, found = supervise([row.name for row in chosen], command, begin + 60 * minutes)
+    supervisor = Supervisor(command, begin + 60 * minutes)
+    names = lambda *sections: [row.name for row in chosen if row.section in sections]
+    with supervisor.ending_early():
+        found = supervisor.find(names("ceilings"))
+        # kernels are compiled meanwhile, each on one processor
+        found += supervisor.find(names("checks"), 1 if args.stand_in else CHECKERS)
+        found += supervisor.find(names("steps", "kernels"))
     sections = {row.name: row.section for row in chosen}
     return gpu_report.complete(
         {
-            "machine": machine,
+            "machine": supervisor.machine,
             "about times": MEANINGLESS if args.stand_in else ABOUT_TIMES,
             "about torch": "" if args.stand_in else torch_on_gpu()[1],
             "stand-in": args.stand_in,

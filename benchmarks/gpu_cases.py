@@ -68,14 +68,16 @@ def case(
 
 
 class Runnable:
-    """A case built for a side in one direction: `run` is timed, `values` tells what came out."""
+    """A case built for a side in one direction: `run` is timed, `values` tells what came out.
+
+    Whoever builds and runs it does so inside `side.computing(precision)`.
+    """
 
     def __init__(self, one: Case, side: Side, precision: Precision, direction: str, sizes: dict):
-        self.side, self.precision = side, precision
+        self.side, self.backward = side, direction == "backward"
         maker = Maker(side, precision)
-        with self.inside():
+        with side.scope():
             self.built = built = one.build(maker, SimpleNamespace(**sizes))
-            self.backward = direction == "backward"
             if self.backward:
                 with built.around():
                     self.out = built.forward()
@@ -85,15 +87,9 @@ class Runnable:
         )
         self.found = None
 
-    @contextlib.contextmanager
-    def inside(self):
-        """What holds while it is built and run."""
-        with self.side.scope(), self.side.computing(self.precision):
-            yield
-
     def run(self):
         """Once; the results are kept until the next run."""
-        with self.inside(), self.built.around():
+        with self.side.scope(), self.built.around():
             if self.backward:
                 inputs = list(self.built.inputs.values())
                 self.found = self.side.t.autograd.grad(self.out, inputs, self.g, retain_graph=True)

@@ -72,9 +72,10 @@ def check_case(one, precision, direction, sizes, ours, theirs, fresh) -> dict:
     right = expected(one, precision, direction, sizes)
 
     def computed(side):
-        runnable = Runnable(one, side, precision, direction, sizes)
-        runnable.run()
-        return runnable.values()
+        with side.computing(precision):
+            runnable = Runnable(one, side, precision, direction, sizes)
+            runnable.run()
+            return runnable.values()
 
     other = None if theirs is None or one.random or theirs.why_not(precision) else theirs
     name = f"{one.name}, {direction}, {precision.name}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from minigrad.benchmarks.gpu_cases import host
 from minigrad.benchmarks.gpu_check import compare
-from minigrad.benchmarks.gpu_sides import PRECISIONS, REFERENCE, Maker, Side
+from minigrad.benchmarks.gpu_sides import PRECISIONS, REFERENCE, Maker, Precision, Side
 from minigrad.benchmarks.gpu_steps import build
 
 SCALE = 1024.0  # of a float16 loss, at first: small enough for the first step to count
@@ -18,12 +18,19 @@ SCALE = 1024.0  # of a float16 loss, at first: small enough for the first step t
 
 @dataclass
 class Mode:
-    """How a step is taken. autocast: the dtype, or None; precision: whose bounds hold."""
+    """How a step is taken. autocast: the dtype, or None; precision: whose bounds hold; quick: it belongs
+    to the short run."""
 
     name: str
     precision: str
     autocast: str | None = None
     graph: bool = False
+    quick: bool = True
+
+    @property
+    def computed(self) -> Precision:
+        """What is computed in but for autocast."""
+        return PRECISIONS["float32" if self.autocast else self.precision]
 
 
 MODES = {
@@ -31,10 +38,10 @@ MODES = {
     for m in (
         Mode("float32", "float32"),
         Mode("float32, graph", "float32", graph=True),
-        Mode("tf32", "tf32"),
-        Mode("bfloat16 autocast", "bfloat16", "bfloat16"),
+        Mode("tf32", "tf32", quick=False),
+        Mode("bfloat16 autocast", "bfloat16", "bfloat16", quick=False),
         Mode("bfloat16 autocast, graph", "bfloat16", "bfloat16", graph=True),
-        Mode("float16 autocast", "float16", "float16"),
+        Mode("float16 autocast", "float16", "float16", quick=False),
     )
 }
 
@@ -53,13 +60,15 @@ def why_not(side: Side, mode: Mode) -> str | None:
 
 
 class Training:
-    """A step of a model on a side; `run` takes one. lr: 0 leaves the weights as they are."""
+    """A step of a model on a side; `run` takes one. check: no dropout, and weights that stay.
+
+    Whoever builds and runs it does so inside `side.computing(mode.computed)`.
+    """
 
     def __init__(self, name: str, side: Side, mode: Mode, *, small=False, check=False):
         self.side, self.mode = side, mode
-        self.precision = PRECISIONS["float32" if mode.autocast else mode.precision]
-        with self.inside():
-            maker = Maker(side, self.precision)
+        with side.scope():
+            maker = Maker(side, mode.computed)
             self.model, self.loss = build(name, maker, small, dropout=not check)
             rate, decay = (0.0, 0.0) if check else (1e-4, 1e-2)
             options = {} if side is REFERENCE else {"fused": True, "capturable": mode.graph}
@@ -71,12 +80,6 @@ class Training:
                 self.scaler = side.t.amp.GradScaler(side.device, init_scale=SCALE)
             self.replay = self._captured() if mode.graph else None
         self.last = None
-
-    @contextlib.contextmanager
-    def inside(self):
-        """What holds while it is built and run."""
-        with self.side.scope(), self.side.computing(self.precision):
-            yield
 
     def _autocast(self):
         if self.mode.autocast is None:
@@ -114,12 +117,12 @@ class Training:
 
     def run(self):
         """One step."""
-        with self.inside():
-            if self.replay is None:
+        if self.replay is None:
+            with self.side.scope():
                 self.last = self._step()
-            else:
-                self.replay()
-                self.last = self.output
+        else:
+            self.replay()
+            self.last = self.output
 
     def values(self) -> dict:
         """{name: float64 array} of the last step's loss and gradients."""
@@ -141,9 +144,10 @@ def check_step(name: str, mode: Mode, ours: Side, theirs: Side | None, fresh) ->
     least = 1e-2 * (sum(gradients) / len(gradients)) ** 0.5
 
     def computed(side):
-        training = Training(name, side, mode, small=True, check=True)
-        training.run()
-        return training.values()
+        with side.computing(mode.computed):
+            training = Training(name, side, mode, small=True, check=True)
+            training.run()
+            return training.values()
 
     other = None if theirs is None or why_not(theirs, mode) else theirs
     bound = PRECISIONS[mode.precision].step

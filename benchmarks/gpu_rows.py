@@ -6,6 +6,7 @@ come in this order: ceilings, checks, steps, kernels.
 
 import contextlib
 import functools
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ class Bench:
 
     def free(self) -> None:
         """Give back what the last row needed."""
+        gc.collect()
         for side in self.sides:
             side.free()
 
@@ -82,7 +84,7 @@ def _ceilings():
     sizes = lambda bench, tiny, full: tiny if bench.tiny else full
     yield Row(
         "bandwidth", "ceilings",
-        lambda bench: gpu_ceilings.bandwidth(bench.clock, sizes(bench, 1 << 12, 1 << 29)),
+        lambda bench: gpu_ceilings.bandwidth(bench.clock, sizes(bench, 1 << 12, _triad_size())),
     )  # fmt: skip
     for precision in PRECISIONS.values():
         yield Row(
@@ -97,19 +99,24 @@ def _ceilings():
     )  # fmt: skip
 
 
+def _triad_size() -> int:
+    """Floats of an array for the bandwidth: 2 GB, or a 20th of a smaller GPU's memory."""
+    return min(1 << 29, minigrad.cuda.get_device_properties().total_memory // 80 // 1024 * 1024)
+
+
 def _checks():
     for one in CASES.values():
         for precision in map(PRECISIONS.get, one.checks):
             for direction in one.directions:
                 yield Row(
                     f"check: {one.name}, {direction}, {precision.name}", "checks",
-                    functools.partial(_check, one, precision, direction),
+                    functools.partial(_check, one, precision, direction), one.quick,
                 )  # fmt: skip
     for name in STEPS:
         for mode in MODES.values():
             yield Row(
                 f"check: step of {name}, {mode.name}", "checks",
-                functools.partial(_check_step, name, mode),
+                functools.partial(_check_step, name, mode), mode.quick,
             )  # fmt: skip
 
 
@@ -134,7 +141,7 @@ def _step_rows():
         for mode in MODES.values():
             yield Row(
                 f"step of {name}, {mode.name}", "steps", functools.partial(_time_step, name, mode),
-                quick=mode.name != "tf32",
+                mode.quick,
             )  # fmt: skip
 
 
@@ -142,7 +149,8 @@ def _time_step(name: str, mode: Mode, bench: Bench) -> dict:
     _must(why_not(bench.ours, mode))
     build = lambda side: Training(name, side, mode, small=bench.tiny)
     sides = {side.name: (side, why_not(side, mode)) for side in bench.sides}
-    return {"step": name, "mode": mode.name, **_timed(bench, sides, build, cold=False)[0]}
+    timed, _ = _timed(bench, sides, build, mode.computed, cold=False)
+    return {"step": name, "mode": mode.name, **timed}
 
 
 def _kernel_rows():
@@ -165,7 +173,7 @@ def _time_case(one: Case, precision: Precision, direction: str, bench: Bench) ->
             side = bench.theirs.with_scope(f"torch, {name}", scope)
             reason = "no CPU version" if bench.theirs.device == "cpu" else side.why_not(precision)
             sides[side.name] = side, reason
-    timed, programs = _timed(bench, sides, build, cold=True, compare=not one.random and precision)
+    timed, programs = _timed(bench, sides, build, precision, cold=True, compare=not one.random)
     return {
         "case": one.name, "precision": precision.name, "direction": direction, "sizes": sizes,
         "formula": one.formula, "bytes": programs["minigrad"].bytes,
@@ -173,30 +181,33 @@ def _time_case(one: Case, precision: Precision, direction: str, bench: Bench) ->
     }  # fmt: skip
 
 
-def _timed(bench: Bench, sides: dict, build, cold: bool, compare=None) -> tuple[dict, dict]:
+def _timed(bench, sides: dict, build, precision, *, cold: bool, compare=False):
     """({"times": by side, "missing": reasons by side}, the programs by side).
 
-    compare: the precision in whose bounds the first results of both sides must agree. What goes wrong
-    on torch's side leaves its place empty, with the reason; what does on ours is raised.
+    compare: the first results of both sides must agree in the precision's bounds. What goes wrong on
+    torch's side leaves its place empty, with the reason; what does on ours is raised.
     """
     programs, row = {}, {"times": {}, "missing": {}}
-    for name, (side, reason) in sides.items():
-        if reason:
-            row["missing"][name] = reason
-            continue
-        try:
-            program = build(side)
-            program.run()
-        except RuntimeError as error:
-            if name == "minigrad":
-                raise
-            row["missing"][name] = str(error)[:300]
-        else:
-            programs[name] = program
-    if compare and "torch" in programs:
-        row["apart"] = _agreement(programs["minigrad"], programs["torch"], compare)
-    found = bench.clock.measure([p.run for p in programs.values()], bench.seconds, cold=cold)
-    row["times"] = dict(zip(programs, found, strict=True))
+    with contextlib.ExitStack() as stack:
+        for side in bench.sides:
+            stack.enter_context(side.computing(precision))
+        for name, (side, reason) in sides.items():
+            if reason:
+                row["missing"][name] = reason
+                continue
+            try:
+                program = build(side)
+                program.run()
+            except RuntimeError as error:
+                if side is bench.ours:
+                    raise
+                row["missing"][name] = str(error)[:300]
+            else:
+                programs[name] = program
+        if compare and "torch" in programs:
+            row["apart"] = _agreement(programs["minigrad"], programs["torch"], precision)
+        times = bench.clock.measure([p.run for p in programs.values()], bench.seconds, cold)
+    row["times"] = dict(zip(programs, times, strict=True))
     return row, programs
 
 

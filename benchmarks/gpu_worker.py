@@ -1,26 +1,17 @@
-"""A process that finds rows of the comparison on a GPU, and the one that watches over it.
-
-An error inside a kernel can leave the GPU of its process unusable, and a kernel may never end. So rows
-are found in a process of their own, which tells of each by a line of JSON; when it dies, or says nothing
-for too long, the row that it was at has failed and another process goes on with the next.
-"""
+"""A process that finds rows of the comparison on a GPU, and tells of each by a line of JSON."""
 
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 
 import numpy  # noqa: F401  (before `measure`, which lets the references use two threads alone else)
 from minigrad.benchmarks.gpu_check import Wrong
 from minigrad.benchmarks.gpu_rows import Bench, Skipped, rows
-from minigrad.benchmarks.measure import say
 
-PATIENCE = 90.0  # seconds for one row, compiling included
 LOST = 3  # exit status of a process whose GPU doesn't answer any more
 
 
@@ -82,80 +73,6 @@ def work(open_bench, quick: bool) -> int:
             lines.flush()
             os._exit(LOST)  # an ordinary end would wait for the GPU
     return 0
-
-
-def supervise(names, command, until: float, patience: float = PATIENCE) -> tuple[dict, list[dict]]:
-    """(the machine, the rows of these names) found by as many processes as it takes.
-
-    command: starts a process that does what `work` does. RuntimeError if the first can't even begin.
-    Control-C, or a signal that ends programs, ends the measuring but not the report.
-    """
-    machine, found, left, why = {}, [], list(names), None
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        while left and why is None:
-            count = len(left)
-            with contextlib.closing(
-                _lines(command, {"rows": left, "until": until}, patience)
-            ) as lines:
-                for line in lines:
-                    if "machine" in line:
-                        machine = line["machine"]
-                    elif "begins" not in line:
-                        say(_summary(line))
-                        found.append(line)
-                        left.remove(line["name"])
-            if len(left) == count:
-                why = "the process that measures ended before its first row"
-                if not found:
-                    raise RuntimeError(why)
-    except KeyboardInterrupt:
-        why = "interrupted"
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return machine, found + [{"name": name, "failed": f"{name}: {why}"} for name in left]
-
-
-def _summary(line) -> str:
-    if "failed" in line:
-        return f"FAILED {line['failed']}"
-    return f"{line['name']}: {line.get('skipped') or line.get('memory') or line['seconds']}"
-
-
-def _lines(command, task, patience):
-    """What a process tells; a row that it began and did not end is told as failed."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    )
-    current, late = None, threading.Event()
-
-    def stop():
-        late.set()
-        process.kill()
-
-    try:
-        process.stdin.write(json.dumps(task))
-        process.stdin.close()
-        lines = iter(process.stdout)
-        while True:
-            timer = threading.Timer(patience, stop)
-            timer.start()
-            line = next(lines, None)
-            timer.cancel()
-            if line is None:
-                break
-            line = json.loads(line)
-            current = line.get("begins")
-            yield line
-        status = process.wait()
-    finally:
-        timer.cancel()
-        process.kill()  # where it is over already nothing happens
-        process.wait()
-        process.stdout.close()
-    if current is not None:
-        why = f"no end after {patience:.0f} s" if late.is_set() else f"exit status {status}"
-        yield {"name": current, "failed": f"{current}: its process ended: {why}"}
 
 
 @contextlib.contextmanager

@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from minigrad.benchmarks import gpu, gpu_check, gpu_report, gpu_worker
 from minigrad.benchmarks.gpu_cases import CASES
 from minigrad.benchmarks.gpu_rows import Bench, Row, rows
 from minigrad.benchmarks.gpu_sides import PRECISIONS, rounded
+from minigrad.benchmarks.gpu_supervisor import Supervisor
 from minigrad.kernels import kernel, norm
 from stand_in import cuda  # noqa: F401
 
@@ -206,8 +210,9 @@ for name in json.load(sys.stdin)["rows"]:
 
 def test_another_process_goes_on_after_one_that_dies_or_hangs():
     names = ["a", "dies", "b", "hangs", "c"]
-    machine, lines = gpu_worker.supervise(names, [sys.executable, "-c", WORKER], LATER, patience=5)
-    assert machine == {"device": "none"}
+    supervisor = Supervisor([sys.executable, "-c", WORKER], LATER, patience=5)
+    lines = supervisor.find(names)
+    assert supervisor.machine == {"device": "none"} and not supervisor.running
     assert [line["name"] for line in lines] == names
     failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
     assert failed.keys() == {"dies", "hangs"}
@@ -215,8 +220,26 @@ def test_another_process_goes_on_after_one_that_dies_or_hangs():
 
 
 def test_a_process_that_can_not_begin_is_an_error():
+    supervisor = Supervisor([sys.executable, "-c", "import sys; sys.stdin.read()"], LATER)
     with pytest.raises(RuntimeError, match="ended before its first row"):
-        gpu_worker.supervise(["a"], [sys.executable, "-c", "import sys; sys.stdin.read()"], LATER)
+        supervisor.find(["a"])
+
+
+def test_rows_are_shared_out_and_come_back_in_order():
+    supervisor = Supervisor([sys.executable, "-c", WORKER], LATER)
+    lines = supervisor.find(["a", "b", "dies", "c", "d"], 2)
+    assert [line["name"] for line in lines] == ["a", "b", "dies", "c", "d"]
+    assert ["failed" in line for line in lines] == [False, False, True, False, False]
+
+
+def test_an_interrupted_run_tells_what_it_has():
+    supervisor = Supervisor([sys.executable, "-c", WORKER], LATER)
+    lines = []
+    with supervisor.ending_early():
+        threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+        lines = supervisor.find(["a", "hangs", "b"])
+    assert [line["name"] for line in lines] == ["a", "hangs", "b"]
+    assert "failed" not in lines[0] and "interrupted" in lines[2]["failed"]
 
 
 # -- its parts ---------------------------------------------------------------------------------------
