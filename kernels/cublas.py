@@ -1,8 +1,9 @@
-"""Matrix products inside CUDA graphs: cuBLAS, called directly.
+"""Matrix products that CuPy does not make well: cuBLAS, called directly.
 
 CuPy does not call cuBLAS on a stream that is captured, though cuBLAS can be captured: it only needs
-memory of the graph's own to work in (cublasSetWorkspace). So there, and only there, it is called by
-ctypes, with CuPy's own handle. cuBLAS takes matrices by columns; read so, a row-major C = A B is
+memory of the graph's own to work in (cublasSetWorkspace). And stacks of matrices of 16 bits CuPy 14.2
+casts to float32 first, or refuses (bfloat16), though tensor cores multiply them as they are and add up
+in float32. There, and only there, cuBLAS is called by ctypes, with CuPy's own handle. cuBLAS takes matrices by columns; read so, a row-major C = A B is
 C^T = B^T A^T, and B, row-major (k, n), is B^T, (n, k) by columns: nothing is transposed in memory.
 """
 
@@ -18,6 +19,7 @@ from ..capture import now
 
 NAMES = "libcublas.so.13", "libcublas.so.12"
 KINDS = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType
+NARROW = "float16", "bfloat16"
 IN_FLOATS, IN_DOUBLES, IN_TF32 = 68, 70, 77  # cublasComputeType_t
 ANY_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 CUPYS_TF32 = 7  # COMPUTE_TYPE_TF32 of cupy._core
@@ -45,7 +47,7 @@ def library():
             return ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
         except OSError:
             continue
-    raise RuntimeError(f"matmul: none of {', '.join(NAMES)} is loaded, which CUDA graphs need")
+    raise RuntimeError(f"matmul: none of {', '.join(NAMES)} is loaded; CuPy should have")
 
 
 def _call(name, *arguments):
@@ -57,8 +59,9 @@ def _call(name, *arguments):
 
 
 def matmul(a, b, out=None):
-    """As `xp.matmul`, also in a captured graph; there for floats alone, and `out` is a matrix."""
-    if now.capture is None or a.dtype.name not in KINDS or a.dtype != b.dtype:
+    """As `xp.matmul`, also in a captured graph and for stacks of 16-bit floats; there `out` is a matrix."""
+    ours = now.capture is not None or (a.dtype.name in NARROW and max(a.ndim, b.ndim) > 2)
+    if not ours or a.dtype.name not in KINDS or a.dtype != b.dtype:
         return array_module(a).matmul(a, b, out=out)
     wide_a = a[None] if a.ndim == 1 else a
     wide_b = b[:, None] if b.ndim == 1 else b
@@ -70,6 +73,22 @@ def matmul(a, b, out=None):
         rows = found.shape[-2:-1] if a.ndim > 1 else ()
         found = found.reshape(*lead, *rows, *(found.shape[-1:] if b.ndim > 1 else ()))
     return found
+
+
+def tensordot(a, b, axes):
+    """As `xp.tensordot` for pairs of axes, also in a captured graph."""
+    if now.capture is None:
+        return array_module(a).tensordot(a, b, axes)
+    of_a, of_b = axes
+    rows = [axis for axis in range(a.ndim) if axis not in of_a]
+    columns = [axis for axis in range(b.ndim) if axis not in of_b]
+    depth = math.prod(a.shape[axis] for axis in of_a)
+    left = a.transpose(*rows, *of_a).reshape(-1 if depth else 0, depth)
+    right = b.transpose(*of_b, *columns).reshape(depth, -1 if depth else 0)
+    shape = *(a.shape[axis] for axis in rows), *(b.shape[axis] for axis in columns)
+    if not depth:
+        return array_module(a).zeros(shape, a.dtype)
+    return matmul(left, right).reshape(shape)
 
 
 def _products(a, b, out):
@@ -91,9 +110,10 @@ def _products(a, b, out):
         one, zero = map(ctypes.c_double if wide else ctypes.c_float, (1, 0))
         kind = KINDS[a.dtype.name]
         handle = xp.cuda.Device().cublas_handle
-        room = now.capture.workspace()
         _call("cublasSetStream_v2", handle, xp.cuda.get_current_stream().ptr)
-        _call("cublasSetWorkspace_v2", handle, room.data.ptr, room.nbytes)
+        if now.capture is not None:
+            room = now.capture.workspace()
+            _call("cublasSetWorkspace_v2", handle, room.data.ptr, room.nbytes)
         _call(
             "cublasGemmStridedBatchedEx", handle, b_turned, a_turned, n, m, k, ctypes.addressof(one),
             b.data.ptr, kind, ldb, next_b, a.data.ptr, kind, lda, next_a, ctypes.addressof(zero),

@@ -17,9 +17,10 @@ pytestmark = pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
 def test_sources_compile(name, tmp_path):
     file = tmp_path / name
     file.write_text(cuda_source.source(name))
-    for dtype, generations in {"float32": (75, 80, 90), "float64": (80,), "float16": (75,)}.items():
-        targets = [f"-gencode=arch=compute_{n},code=sm_{n}" for n in generations]
-        command = [NVCC, "-std=c++17", "-fatbin", "-Werror=all-warnings", *targets]
+    targets = {"float32": (75, 80, 90), "float64": (80,), "float16": (75,), "bfloat16": (75, 80)}
+    for dtype, generations in targets.items():
+        flags = [f"-gencode=arch=compute_{n},code=sm_{n}" for n in generations]
+        command = [NVCC, "-std=c++17", "-fatbin", "-Werror=all-warnings", *flags]
         command += [*cuda_source.MACROS[dtype], "-o", str(tmp_path / "out"), str(file)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import ctypes
 import numpy
 from cupy import _capture, _memory
 
-TYPES = {0: numpy.float32, 1: numpy.float64, 2: numpy.float16}
+TYPES = {0: "float32", 1: "float64", 2: "float16", 14: "bfloat16"}
 COMPUTE = {0: (68, 77), 1: (70,), 2: (68,), 14: (68,)}
 
 
@@ -67,12 +67,12 @@ class Library:
             y = matrix(b, b_type, tall_b, k if turn_b else n, ldb, b_step)
             x = x.swapaxes(1, 2) if turn_a else x
             y = y.swapaxes(1, 2) if turn_b else y
-            if a_type == 2:
+            if a_type in (2, 14):
                 x, y = x.astype("f4"), y.astype("f4")
             matrix(c, c_type, m, n, ldc, c_step)[...] = x @ y
 
         stream = _memory.current.stream
-        if stream is None or stream.ptr != self.stream:
+        if self.stream != (0 if stream is None else stream.ptr):
             return 7
         capture = _capture.capturing()
         if capture is None:

@@ -22,6 +22,7 @@ IMPLICIT = (
     "Implicit conversion to a NumPy array is not allowed. "
     "Please use `.get()` to construct a NumPy array explicitly."
 )
+IN_FLOATS = "sum", "prod", "mean", "cumsum", "cumprod"
 SCALARS = (bool, int, float, complex, numpy.generic)
 _new = object.__new__
 
@@ -427,7 +428,16 @@ def _method(name, text):
         args = [lower(x, parents) for x in args]
         kwargs = {key: lower(x, parents) for key, x in kwargs.items() if x is not None}
         out = kwargs.get("out")
-        result = native(self._host, *args, **kwargs)
+        host = self._host
+        if (
+            name in IN_FLOATS and host.dtype.name == "bfloat16"
+        ):  # so does CuPy, and rounds at the end
+            kwargs.setdefault("dtype", numpy.float32)
+            result = native(host.astype("f4"), *args, **kwargs)
+            if kwargs["dtype"] == numpy.float32 and out is None:
+                result = numpy.asarray(result).astype(host.dtype)
+        else:
+            result = native(host, *args, **kwargs)
         if out is not None:
             return next(parent for parent in parents if parent._host is out)
         return raise_up(result, parents)
@@ -453,7 +463,7 @@ _capture.odd, _capture.array_type = _odd, ndarray
 WAITING = (
     "get", "set", "item", "tolist", "tobytes", "nonzero", "sort", "argsort", "partition",
     "argpartition", "__bool__", "__int__", "__float__", "__complex__", "__repr__", "__str__",
-    "__format__", "__reduce_ex__", "choose", "compress", "repeat",
+    "__format__", "__reduce_ex__", "choose", "compress",
 )  # fmt: skip
 DONE = (
     "__getitem__", "__setitem__", "fill", "reshape", "scatter_add", "scatter_max", "scatter_min",

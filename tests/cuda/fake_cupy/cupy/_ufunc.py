@@ -209,10 +209,15 @@ def matmul(a, b, out=None):
         raise TypeError(f"matmul: expected arrays, got {type(a)} and {type(b)}")
     check_device(a)
     check_device(b)
+    if _BF16 in (a.dtype, b.dtype) and max(a.ndim, b.ndim) > 2:
+        raise TypeError(f"({a.dtype}, {b.dtype})")  # CuPy 14.2 has no product for stacks of them
+    dtype = a.dtype if a.dtype == b.dtype else numpy.promote_types(a.dtype, b.dtype)
+    hosts = [x._host.astype("f4") if x.dtype in ("e", _BF16) else x._host for x in (a, b)]
+    found = numpy.asarray(numpy.matmul(*hosts)).astype(dtype, copy=False)  # added up in float32
     if out is None:
-        return wrap(numpy.asarray(numpy.matmul(a._host, b._host)))
+        return wrap(found)
     check_device(out)
-    numpy.matmul(a._host, b._host, out=out._host)
+    out._host[...] = found
     return out
 
 
