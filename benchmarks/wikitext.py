@@ -88,7 +88,11 @@ def same_curve(
         losses = []
         for model, update, inputs in (
             (ours, optimizer, batch),
-            (theirs, their_optimizer, {k: torch.tensor(v.numpy()) for k, v in batch.items()}),
+            (
+                theirs,
+                their_optimizer,
+                {k: torch.tensor(v.numpy(force=True)) for k, v in batch.items()},
+            ),
         ):
             update.zero_grad()
             loss = model(**inputs).loss

@@ -550,7 +550,8 @@ def check_errors(op: Op) -> list[str]:
         op.make_errors(Rand(zlib.crc32(op.name.encode())))
     ):
         case = Case(op, arguments)
-        before = [x.tobytes() for x in case.every_array()]
+        before = [(x, x.tobytes()) for x in case.every_array()]
+        _place.copies = before
         leaves = _leaves(case.arrays)
         try:
             case(*leaves)
@@ -561,7 +562,9 @@ def check_errors(op: Op) -> list[str]:
             problems.append(f"error sample {i}: {exception.__name__} expected, {_problem(error)}")
         else:
             problems.append(f"error sample {i}: {exception.__name__} expected, nothing was raised")
-        if [x.tobytes() for x in case.every_array()] != before:
+        finally:
+            _place.copies = None
+        if any(x.tobytes() != old for x, old in before):
             problems.append(f"error sample {i}: an input was changed before the error")
         if any(x._version[0] for x in leaves):
             problems.append(f"error sample {i}: a version counter moved before the error")

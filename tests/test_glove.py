@@ -273,7 +273,7 @@ def test_a_step_is_half_of_autograd_s_gradient():
 
 def test_an_optimizer_of_the_library_trains_the_model_too():
     counts = count_cooccurrences(TEXT, 4, 1)
-    i, j, x = map(minigrad.from_numpy, counts.pairs())
+    i, j, x = map(minigrad.as_tensor, counts.pairs())
     minigrad.manual_seed(0)
     model = GloVe(4, 8, x_max=2.0)
     optimizer = optim.Adagrad(model.parameters(), lr=0.1)

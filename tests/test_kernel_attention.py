@@ -387,5 +387,5 @@ def test_pieces_that_are_not_the_whole_in_order_are_joined(pieces):
     else:
         g = numpy.random.default_rng(0).standard_normal((2, 13)).astype("float32")
         parts = [g[:, :4], g[:, 4:8], g[:, 8:12]]
-    minigrad.autograd.backward(x.split(4, dim=1), [minigrad.from_numpy(p) for p in parts])
+    minigrad.autograd.backward(x.split(4, dim=1), [minigrad.as_tensor(p) for p in parts])
     assert (x.grad.numpy() == numpy.concatenate(parts, 1)).all()

@@ -78,7 +78,8 @@ class TextCNN(nn.Module):
 
     def pooled(self, x):
         """The maximum over time of each width's ReLU(convolution): x (B, D, T) -> each (B, F)."""
-        if x.is_cuda and self.norms is None:  # one launch a width, which stores no maps
+        seen = any(conv._forward_hooks or conv._forward_pre_hooks for conv in self.convs)
+        if x.is_cuda and self.norms is None and not seen:  # one launch a width, no maps stored
             return [
                 F.conv1d_relu_max(x, c.weight, c.bias, c.stride, c.padding, c.dilation)
                 for c in self.convs

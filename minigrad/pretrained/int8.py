@@ -8,7 +8,7 @@ the sums in between, stay floating. Such layers don't learn. Dettmers, Lewis, Be
 2022, "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (NeurIPS).
 """
 
-from ..backend import array_module
+from ..backend import array_module, device_of, host, to_device
 from ..engine import is_grad_enabled
 from ..kernels.few_rows import few_rows, quantise_rows
 from ..nn import Embedding, Linear, Module
@@ -78,7 +78,8 @@ class Int8Embedding(Module):
 
 
 def _quantised(layer):
-    return map(wrap, quantise_rows(layer.weight.array))
+    rows = layer.weight.array  # this is done once, and in main memory on every device
+    return [wrap(to_device(made, device_of(rows))) for made in quantise_rows(host(rows))]
 
 
 def quantize_int8(model):

@@ -249,7 +249,8 @@ class WordVectors:
     def _instead(self, unknown, rows, missing, seed):
         """Vectors (missing, size) for tokens that have none, or one vector for all of them."""
         if not isinstance(unknown, str):
-            vector = unknown.array if isinstance(unknown, Tensor) else numpy.asarray(unknown)
+            vector = unknown.numpy(force=True) if isinstance(unknown, Tensor) else unknown
+            vector = numpy.asarray(vector)
             if vector.shape != (self.size,):
                 raise ValueError(
                     f"matrix: a vector for unknown words has shape ({self.size},), not {vector.shape}"

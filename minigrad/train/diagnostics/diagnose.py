@@ -11,6 +11,7 @@ from ... import nn
 from ...engine import no_grad
 from ...ops.creation import tensor
 from ..classification.classifier import Settings, TextClassifier, build_classifier, make_trainer
+from ..devices import device_of
 from ..history import History
 from .measures import (
     Flow,
@@ -108,7 +109,7 @@ def text_vectors(classifier: TextClassifier, texts: Sequence[str], words: int):
     if not rows:
         raise ValueError(f"there is no text of {words} words")
     with no_grad():
-        return classifier.model.embedding(tensor(rows))
+        return classifier.model.embedding(tensor(rows, device=device_of(classifier.model)))
 
 
 def diagnose(

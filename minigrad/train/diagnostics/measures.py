@@ -15,6 +15,7 @@ from ...autograd import grad
 from ...engine import no_grad
 from ...nn import functional as F
 from ...ops.shape import split
+from ..devices import brought_to
 from ..trainer import apply
 
 
@@ -167,7 +168,7 @@ def _forward(model, batches, layers, see):
     was_training = model.training
     model.eval()
     with watch(layers, see), no_grad():
-        for batch in batches:
+        for batch in brought_to(model, batches):
             apply(model, batch[0] if isinstance(batch, (tuple, list)) else batch)
     model.train(was_training)
 
