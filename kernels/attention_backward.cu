@@ -177,6 +177,7 @@ attention_dkv(const T* __restrict__ g, STRIDES(g), const A* __restrict__ logs, c
         }
     }
     copies_arrived<0>();
+    __syncthreads();  // also where there was nothing to meet, the own rows have come
     put_rows(k_sums, options.scale, k_own, ROWS(dk, shared_head, keys, d), mine);
     put_rows(v_sums, options.kept, v_own, ROWS(dv, shared_head, keys, e), mine);
 }

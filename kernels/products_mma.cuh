@@ -52,7 +52,7 @@ __device__ __forceinline__ unsigned pair(float x, float y) {
 #else
 
 struct Fragment {
-    unsigned bits[4], rest[TENSOR == 3 ? 4 : 1];
+    unsigned bits[4], rest[4];
     // From floats to TF32, and what is missing then.
     __device__ __forceinline__ void take() {
         EACH(i, 4) {
