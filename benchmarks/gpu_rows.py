@@ -48,7 +48,7 @@ class Bench:
         properties = minigrad.cuda.get_device_properties()
         clock = Clock(cupy, 0 if tiny else properties.L2_cache_size, tiny)
         theirs = None if torch is None else Side("torch", torch, "cpu" if tiny else "cuda")
-        seconds = 0.0 if tiny else 0.2 if quick else 0.4
+        seconds = 0.0 if tiny else 0.2 if quick else 0.3
         fresh = contextlib.nullcontext if tiny else functools.partial(poisoned, cupy)
         return cls(Side("minigrad", minigrad, "cuda"), theirs, clock, tiny, seconds, fresh)
 
