@@ -18,7 +18,7 @@ from stand_in import gpu
 DEVICE = os.environ.get("MINIGRAD_TEST_DEVICE", "cpu")
 HERE = str(pathlib.Path(__file__).parent)
 NUMPY = str(pathlib.Path(numpy.__file__).parent)
-CHOOSE_THEIR_OWN = ["test_cuda*.py", "test_cupy_stand_in.py"]
+CHOOSE_THEIR_OWN = ["test_cuda*.py", "test_cupy_stand_in.py", "test_gpu_benchmark.py"]
 if DEVICE != "cpu":
     collect_ignore_glob = CHOOSE_THEIR_OWN
 

@@ -27,7 +27,9 @@ def _loaded():
 @contextlib.contextmanager
 def gpu():
     """minigrad sees a GPU inside: gives the cupy module. MINIGRAD_TEST_CUPY=real insists on a real one."""
-    if os.environ.get("MINIGRAD_TEST_CUPY") == "real":
+    if (
+        os.environ.get("MINIGRAD_TEST_CUPY") == "real" or str(FOLDER) in sys.path
+    ):  # or inside already
         yield backend.require_cupy()
         return
     before = _loaded()

@@ -182,6 +182,7 @@ def test_counted_work():
 # the command and what it writes
 
 
+@pytest.mark.cpu_only(reason="a process of its own, in which the CPU is the default")
 def test_command_writes_figures_and_pictures(tmp_path):
     pytest.importorskip("typer")
     pytest.importorskip("matplotlib")

@@ -243,6 +243,7 @@ def test_tensor_copies():
     assert tensor.tolist() == [1, 1, 1]
 
 
+@pytest.mark.cpu_only(reason="memory shared with NumPy")
 @pytest.mark.parametrize(
     "make", [minigrad.from_numpy, minigrad.as_tensor, minigrad.asarray, minigrad.from_dlpack]
 )
@@ -254,6 +255,7 @@ def test_memory_that_is_shared(make):
     assert tensor.tolist() == array.tolist() == [5, 7, 1]
 
 
+@pytest.mark.cpu_only(reason="memory shared with NumPy")
 def test_memory_that_is_not_shared():
     array = numpy.ones(3)
     copies = [
@@ -273,6 +275,7 @@ def test_as_tensor_keeps_a_tensor_that_fits():
     assert x.grad.tolist() == [1, 1, 1]
 
 
+@pytest.mark.cpu_only(reason="memory shared with NumPy")
 def test_frombuffer_and_bytes(torch):
     data = bytearray(numpy.arange(5, dtype=numpy.float32).tobytes())
     for options in ({}, {"count": 2}, {"offset": 4}, {"count": 2, "offset": 8}):

@@ -413,6 +413,7 @@ def test_checkpoint_gives_the_same_gradients_and_masks():
         assert numpy.array_equal(first, second)
 
 
+@pytest.mark.cpu_only(reason="memory shared with NumPy")
 def test_numpy_bridge():
     array = numpy.arange(3.0)
     x = mg.from_numpy(array)

@@ -321,6 +321,7 @@ def test_a_rate_that_is_too_great_is_told():
         train_glove(TEXT, 3, 5, lr=1e30, min_count=1)
 
 
+@pytest.mark.cpu_only(reason="a process of its own, in which the CPU is the default")
 @pytest.mark.skipif(REFERENCE_ONLY, reason="the references are what runs already")
 def test_it_all_works_on_the_references():
     program = (

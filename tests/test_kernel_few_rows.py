@@ -9,6 +9,8 @@ from minigrad.kernels.few_rows import few_rows, gated_rows, quantise_rows, three
 
 import minigrad
 
+pytestmark = pytest.mark.cpu_only(reason="compiled loops on NumPy arrays")
+
 DRAW = numpy.random.default_rng(11)
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 dtypes = st.sampled_from(["float32", "float64"])

@@ -91,6 +91,7 @@ def test_imports_point_left(path, module):
         assert RANK[theirs] <= RANK[mine], f"{module} ({mine}) imports {found} ({theirs})"
 
 
+@pytest.mark.cpu_only(reason="a process of its own, in which the CPU is the default")
 def test_nothing_heavy_is_imported():
     import subprocess
     import sys

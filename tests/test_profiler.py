@@ -939,6 +939,7 @@ def test_torch_autograd_profiler():
         prof.table()
 
 
+@pytest.mark.cpu_only(reason="a process of its own, in which the CPU is the default")
 def test_it_is_there_after_a_plain_import_but_not_loaded_by_it():
     code = (
         "import sys, minigrad\n"

@@ -17,6 +17,8 @@ from minigrad.kernels.threads import share
 
 import minigrad
 
+pytestmark = pytest.mark.cpu_only(reason="threads and compiled loops, which share main memory")
+
 
 @compiled
 def count_up(begin, end, x, amount):

@@ -9,6 +9,8 @@ from minigrad.kernels.kernel import compiled
 
 special = pytest.importorskip("scipy.special")
 
+pytestmark = pytest.mark.cpu_only(reason="functions inside compiled loops on the CPU")
+
 exp, tanh, sigmoid, erf, normal = (
     vector_math.exp,
     vector_math.tanh,
