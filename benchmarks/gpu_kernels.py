@@ -60,7 +60,8 @@ def embedding_atomic(m, s):
 ROWS = dict(sizes=dict(n=32_768, D=768), check=dict(n=667, D=770), tiny=dict(n=9, D=130))
 
 
-def _per_element(m, s, function, *weights):
+def per_element(m, s, function, *weights):
+    """A function of x (n, D), and of vectors of size D of these names."""
     x = m.normal(s.n, s.D, grad=True)
     inputs = {name: m.normal(s.D, grad=True) for name in weights}
     size = s.n * s.D * ITEM[m.dtype]
@@ -73,7 +74,7 @@ def _per_element(m, s, function, *weights):
 def layer_norm(m, s):
     """Over the last dimension, with weight and bias"""
     norm = m.t.nn.functional.layer_norm
-    return _per_element(m, s, lambda x, w, b: norm(x, (s.D,), w, b), "weight", "bias")
+    return per_element(m, s, lambda x, w, b: norm(x, (s.D,), w, b), "weight", "bias")
 
 
 @case(
@@ -89,19 +90,19 @@ def layer_norm_wide(m, s):
 def rms_norm(m, s):
     """Over the last dimension, with weight"""
     norm = m.t.nn.functional.rms_norm
-    return _per_element(m, s, lambda x, w: norm(x, (s.D,), w, 1e-6), "weight")
+    return per_element(m, s, lambda x, w: norm(x, (s.D,), w, 1e-6), "weight")
 
 
 @case("GELU", "2 n D b; backward 3 n D b", **ROWS, quick=True)
 def gelu(m, s):
     """x Phi(x)"""
-    return _per_element(m, s, m.t.nn.functional.gelu)
+    return per_element(m, s, m.t.nn.functional.gelu)
 
 
 @case("GELU, tanh", "2 n D b; backward 3 n D b", **ROWS, times=("float32",))
 def gelu_tanh(m, s):
     """GPT-2's approximation of it"""
-    return _per_element(m, s, lambda x: m.t.nn.functional.gelu(x, approximate="tanh"))
+    return per_element(m, s, lambda x: m.t.nn.functional.gelu(x, approximate="tanh"))
 
 
 @case("dropout", "2 n D b", **ROWS, directions=("forward",), random=True)

@@ -10,9 +10,10 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minigrad.benchmarks import (  # noqa: F401  (the two fill CASES)
+from minigrad.benchmarks import (  # noqa: F401  (the others fill CASES)
     gpu_ceilings,
     gpu_kernels,
+    gpu_others,
     gpu_products,
 )
 from minigrad.benchmarks.gpu_cases import CASES, Case, Runnable, host
