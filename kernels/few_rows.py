@@ -15,6 +15,8 @@ silu(z) = z / (1 + e^-z). Shazeer 2020.
 
 import numpy
 
+from ..backend import array_module
+from . import cuda_source
 from .kernel import FLOATS, Kernel, compiled
 from .matmul import product
 from .threads import share
@@ -182,4 +184,23 @@ def three_rows_numba(x, ws, scales):
     y = numpy.empty((len(x), count), x.dtype)
     given = [none if s is None else s for s in scales]
     share(_three, count, x, *ws, *given, y, grain=_grain(x, ws[0]))
+    return y
+
+
+# -- on the GPU: few_rows.cu -------------------------------------------------------------------------
+
+
+@few_rows.implement("cupy")
+def few_rows_cuda(x, w, scales=None):
+    """Rows of bytes as they are, a warp for four of them; other matrices are the library's business."""
+    fits = scales is not None and w.dtype == WHOLE and cuda_source.known(x, scales)
+    if not fits or not 0 < len(x) <= FEW or not w.size:
+        return few_rows.reference(x, w, scales)
+    xp = array_module(x)
+    x, w, scales = (xp.ascontiguousarray(a) for a in (x, w, scales))
+    y = xp.empty((len(x), len(w)), x.dtype)
+    cuda_source.launch(
+        "few_rows.cu", "few_rows_of_bytes", x.dtype, cuda_source.blocks(len(w), 32),
+        cuda_source.THREADS, x, w, scales, y, *y.shape, w.shape[1],
+    )  # fmt: skip
     return y

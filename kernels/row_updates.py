@@ -8,6 +8,7 @@ from math import sqrt
 import numpy
 
 from ..backend import add_at, array_module
+from . import cuda_source, embedding
 from .embedding import present
 from .kernel import FLOATS, Kernel
 from .parts import dividing
@@ -127,3 +128,45 @@ def adam_rows_numba(w, m, v, ids, rows, lr, b1, b2, eps):
     tables, ids, rows = matrices
     numbers = map(float, (lr, b1, b2, eps))
     share(_adam, len(ids), *tables, ids, rows, *numbers, grain=_grain(rows))
+
+
+# -- on the GPU: row_updates.cu --------------------------------------------------------------------
+
+
+def _on_gpu(kernel, tables, ids, rows, *numbers):
+    """Launch a kernel, if it can do it: True then."""
+    xp = array_module(rows)
+    fits = cuda_source.known(rows, *tables) and all(x.flags.c_contiguous for x in tables)
+    if not rows.size or not fits:
+        return False
+    ids, rows = xp.ascontiguousarray(ids.reshape(-1), "int64"), xp.ascontiguousarray(rows)
+    cuda_source.launch(
+        "row_updates.cu", kernel, rows.dtype, cuda_source.blocks(ids.size, 8), cuda_source.THREADS,
+        *tables, ids, rows, ids.size, rows.size // ids.size, *map(float, numbers),
+    )  # fmt: skip
+    return True
+
+
+@sgd_rows.implement("cupy")
+def sgd_rows_cuda(w, ids, rows, lr):
+    """Rows of equal ids summed first, in a fixed order; or atomic additions, where those are allowed."""
+    kernel = "sgd_rows_atomic"
+    if embedding.deterministic and rows.size:
+        ids, rows = embedding.sum_equal_rows[array_module(w)](rows, ids.reshape(-1), len(w))
+        kernel = "sgd_rows"
+    if not _on_gpu(kernel, (w,), ids, rows, lr):
+        sgd_rows.reference(w, ids, rows, lr)
+
+
+@adagrad_rows.implement("cupy")
+def adagrad_rows_cuda(w, s, ids, rows, lr, eps):
+    """One launch."""
+    if not _on_gpu("adagrad_rows", (w, s), ids, rows, lr, eps):
+        adagrad_rows.reference(w, s, ids, rows, lr, eps)
+
+
+@adam_rows.implement("cupy")
+def adam_rows_cuda(w, m, v, ids, rows, lr, b1, b2, eps):
+    """One launch."""
+    if not _on_gpu("adam_rows", (w, m, v), ids, rows, lr, 1 - b1, 1 - b2, eps):
+        adam_rows.reference(w, m, v, ids, rows, lr, b1, b2, eps)

@@ -10,6 +10,7 @@ from cuda.machine import (
     LAYOUTS,
     MODE,
     NAMES,
+    NARROW,
     SEEDS,
     SKIPS,
     Machine,
@@ -20,6 +21,7 @@ from cuda.machine import (
     odd_layout,
     on_gpu,
     run_under_sanitizers,
+    widened,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,18 +63,9 @@ def on_shim(one, *arguments):
     return found
 
 
-def wide(*given):
-    """Halves as floats, which the kernels compute with."""
-    return [a.astype("float32") if a.dtype == "float16" else a for a in given]
-
-
-def rounded(expected, dtype):
-    return [a.astype(dtype) if a.dtype.kind == "f" else a for a in expected]
-
-
-def factor(count):
-    """Of the tolerance, for sums of so many products."""
-    return 3 * max(1, math.sqrt(count))
+def factor(count, dtype):
+    """Of the tolerance, for sums of so many products, which 16 bits are too coarse to tell."""
+    return 1 if dtype in NARROW else 3 * max(1, math.sqrt(count))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -81,9 +74,9 @@ def test_forward(case, biased):
     x, w, bias, _ = arrays(**case)
     options = case["stride"], case["dilation"]
     found = on_shim(kernels.conv1d, x, w, *options, bias if biased else None)
-    x, w, bias = wide(x, w, bias)
+    x, w, bias = map(widened, (x, w, bias))
     expected = kernels.conv1d.reference(x, w, *options, bias if biased else None)
-    assert_near(found, rounded([expected], case["dtype"]), factor(w[0].size))
+    assert_near(found, [expected], factor(w[0].size, case["dtype"]))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -96,8 +89,8 @@ def test_gradient_for_the_input(case, unread):
         case["dilation"],
     )  # the stride skips the last rows
     found = on_shim(kernels.conv1d_input, g, w, *options)
-    expected = kernels.conv1d_input.reference(*wide(g, w), *options)
-    assert_near(found, rounded([expected], case["dtype"]), factor(w[:, 0].size))
+    expected = kernels.conv1d_input.reference(*map(widened, (g, w)), *options)
+    assert_near(found, [expected], factor(w[:, 0].size, case["dtype"]))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -108,8 +101,8 @@ def test_gradient_for_the_weights(case, least):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conv1d_cuda, "LEAST", least)  # rows that make a part
         found = on_shim(kernels.conv1d_weight, g, x, *options)
-    expected = kernels.conv1d_weight.reference(*wide(g, x), *options)
-    assert_near(found, rounded([expected], case["dtype"]), factor(len(x) * g.shape[1]))
+    expected = kernels.conv1d_weight.reference(*map(widened, (g, x)), *options)
+    assert_near(found, [expected], factor(len(x) * g.shape[1], case["dtype"]))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -121,11 +114,11 @@ def test_maximum_over_time(case, many, low):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conv1d_cuda, "MANY", many)  # blocks: with 1, texts are not cut into parts
         best, where = on_shim(kernels.conv1d_relu_max, x, w, bias, *options)
-    x, w, bias = wide(x, w, bias)
+    x, w, bias = map(widened, (x, w, bias))
     every = numpy.maximum(kernels.conv1d.reference(x, w, *options, bias), 0)
-    assert_near([best], rounded([every.max(1)], case["dtype"]), factor(w[0].size))
+    assert_near([best], [every.max(1)], factor(w[0].size, case["dtype"]))
     there = numpy.take_along_axis(every, where[:, None], 1)[:, 0]
-    assert_near([there], [every.max(1)], factor(w[0].size))
+    assert_near([there], [every.max(1)], factor(w[0].size, case["dtype"]))
     assert not where[every.max(1) == 0].any()
 
 
@@ -140,10 +133,10 @@ def test_gradients_of_the_maximum(case, wanted, crowded):
     given = g, where, x if wanted[1] else None, w
     options = x.shape[1], case["stride"], case["dilation"], wanted
     found = on_shim(kernels.conv1d_relu_max_backward, *given, *options)
-    g, x, w = wide(g, x, w)
+    g, x, w = map(widened, (g, x, w))
     expected = kernels.conv1d_relu_max_backward.reference(g, where, x, w, *options)
-    expected = rounded([a for a in expected if a is not None], case["dtype"])
-    assert_near(found, expected, factor(len(w)))
+    expected = [a for a in expected if a is not None]
+    assert_near(found, expected, factor(len(w), case["dtype"]))
 
 
 def test_a_long_text_is_cut_into_parts():

@@ -7,6 +7,7 @@ dx = r (g - mean(g) - y mean(g y)), because m and r depend on every x.
 import math
 
 from ..backend import array_module
+from ..kernels import batch_norm_cuda  # noqa: F401 (it adds the GPU to the kernels of batch norm)
 from ..kernels.batch_norm import (
     channel_affine,
     channel_combine,

@@ -9,7 +9,10 @@ with batch_first (b, t); then all sizes are equal.
 """
 
 from ..backend import array_module
-from ..kernels import recurrent_cuda  # noqa: F401 (it adds the GPU to the kernels of LSTM and GRU)
+from ..kernels import (
+    recurrent_cuda,  # noqa: F401 (it adds the GPU to the kernels of LSTM and GRU)
+    rnn_cuda,  # noqa: F401 (and to those of the plain recurrent layer)
+)
 from ..kernels.gru import gru_backward, gru_forward
 from ..kernels.lstm import lstm_backward, lstm_forward
 from ..kernels.rnn import rnn_backward, rnn_forward
