@@ -4,7 +4,7 @@ import warnings
 
 import numpy
 import pytest
-from minigrad.kernels import tensor_cores
+from minigrad.kernels import attention_cuda, cuda_source, tensor_cores
 from stand_in import gpu
 
 import minigrad
@@ -88,15 +88,15 @@ def test_cupy_is_told_when_it_comes():
         minigrad.backends.cuda.matmul.allow_tf32 = False
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_attention_on_the_gpu_in_16_bits(causal):
-    F = minigrad.nn.functional
-    torch_like = numpy.random.default_rng(0).standard_normal((3, 2, 2, 9, 16)).astype("float32")
+@pytest.mark.parametrize("width", [16, 128])
+def test_attention_on_the_gpu_in_16_bits(width):
+    attend = minigrad.nn.functional.scaled_dot_product_attention
+    numbers = numpy.random.default_rng(0).standard_normal((3, 2, 2, 9, width)).astype("float32")
     with gpu():
-        wide = [minigrad.tensor(x, requires_grad=True) for x in torch_like]
-        half = [minigrad.tensor(x).half().to("cuda").requires_grad_() for x in torch_like]
-        expected = F.scaled_dot_product_attention(*wide, is_causal=causal)
-        found = F.scaled_dot_product_attention(*half, is_causal=causal)
+        wide = [minigrad.tensor(x, requires_grad=True) for x in numbers]
+        half = [minigrad.tensor(x).half().to("cuda").requires_grad_() for x in numbers]
+        expected = attend(*wide, is_causal=True)
+        found = attend(*half, is_causal=True)
         assert found.dtype == minigrad.float16
         assert "ScaledDotProductAttention" in repr(found.grad_fn)
         minigrad.testing.assert_close(found.cpu().float(), expected, rtol=4e-3, atol=4e-3)
@@ -104,3 +104,14 @@ def test_attention_on_the_gpu_in_16_bits(causal):
         found.square().sum().backward()
         for x, y in zip(half, wide, strict=True):
             minigrad.testing.assert_close(x.grad.cpu().float(), y.grad, rtol=2e-2, atol=2e-2)
+
+
+def test_attention_asks_for_more_shared_memory():
+    attend = minigrad.nn.functional.scaled_dot_product_attention
+    q = numpy.random.default_rng(0).standard_normal((1, 1, 5, 128)).astype("float32")
+    with gpu():
+        facts = "float32", 128, True, False, 1, cuda_source.gpu(), False
+        assert attention_cuda._plan("attention", *facts).shared > cuda_source.SHARED
+        found = attend(*[minigrad.tensor(q, device="cuda")] * 3)
+        expected = attend(*[minigrad.tensor(q)] * 3)
+        minigrad.testing.assert_close(found.cpu(), expected)

@@ -119,6 +119,7 @@ class RawKernel:
             raise CUDARuntimeError(1, "CUDA_ERROR_INVALID_VALUE: invalid argument")
         if sizes[0][0] >= 2**31 or sizes[0][1] > 65535 or sizes[0][2] > 65535:
             raise CUDARuntimeError(1, "CUDA_ERROR_INVALID_VALUE: invalid argument")
+        self._kernel.max_dynamic_shared_size_bytes = limit
         self._kernel(*sizes, [_argument(x) for x in args], shared_mem=shared_mem)
 
 
