@@ -100,7 +100,7 @@ def test_a_rule_that_is_constant_to_the_graph_fails_at_order_2(registry):
     def blind(xp, x):
         return xp.exp(x)
 
-    blind.vjp(x=lambda g, out: g * numpy.array(getattr(out, "array", out)))
+    blind.vjp(x=lambda g, out: g * (out.detach() if isinstance(out, minigrad.Tensor) else out))
     blind.samples(lambda rand: [(rand(3),)])
     rows = checks.run_checks(registry=registry)
     assert [(row.order, row.ok) for row in rows] == [(1, True), (2, False)]

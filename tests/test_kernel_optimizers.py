@@ -199,10 +199,8 @@ def test_transposed_parameters_against_torch(name):
 
 
 def _leaf(array):
-    from minigrad.op import wrap
-
     assert not array.flags.c_contiguous
-    return wrap(array).requires_grad_()
+    return minigrad.as_tensor(array).requires_grad_()
 
 
 # -- clipping --------------------------------------------------------------------------------------

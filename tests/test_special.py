@@ -6,7 +6,6 @@ import numpy
 import pytest
 
 import minigrad
-from minigrad.op import wrap
 from minigrad.ops import special as ops
 from minigrad.ops import special_values as values
 
@@ -54,7 +53,7 @@ GAMMA = numpy.concatenate(
 def test_values_against_scipy(name, scipy_name, x, tolerance):
     scipy = pytest.importorskip("scipy.special")
     oracle = numpy.sinc if scipy_name is None else getattr(scipy, scipy_name)
-    ours = getattr(ops, name)(wrap(x)).array
+    ours = getattr(ops, name)(minigrad.as_tensor(x)).array
     assert ours.dtype == numpy.float64
     assert relative(ours, oracle(x)).max() <= tolerance
 
@@ -63,7 +62,7 @@ def test_values_against_scipy(name, scipy_name, x, tolerance):
 def test_polygamma_against_scipy(n):
     scipy = pytest.importorskip("scipy.special")
     x = rng.uniform(0.01, 60, 1000)
-    ours = minigrad.polygamma(n, wrap(x)).array
+    ours = minigrad.polygamma(n, minigrad.as_tensor(x)).array
     assert relative(ours, scipy.polygamma(n, x)).max() <= 1e-13
 
 
@@ -96,7 +95,7 @@ def test_edges_as_torch(name, dtype):
         x = x[x != EDGES[12]]  # torch's ndtri has 7 digits at 1e-310
     if name == "ndtr":
         x = x[x != -30]  # where torch's ndtr underflows
-    ours = getattr(minigrad.special, name)(wrap(x)).array
+    ours = getattr(minigrad.special, name)(minigrad.as_tensor(x)).array
     theirs = getattr(torch.special, name)(torch.from_numpy(x)).numpy()
     assert ours.dtype == theirs.dtype
     tolerance = 1e-12 if dtype == "float64" else 3e-6
@@ -107,15 +106,15 @@ def test_edges_as_torch(name, dtype):
 def test_gradients_as_torch(name):
     torch = pytest.importorskip("torch")
     values = rng.uniform(0.05, 0.95, 50)
-    x, t = wrap(values).requires_grad_(), torch.from_numpy(values).requires_grad_()
+    x, t = minigrad.as_tensor(values).requires_grad_(), torch.from_numpy(values).requires_grad_()
     u = rng.normal(size=50)
     ours, theirs = getattr(minigrad.special, name)(x), getattr(torch.special, name)(t)
-    (g,) = minigrad.autograd.grad(ours, x, wrap(u), create_graph=True)
+    (g,) = minigrad.autograd.grad(ours, x, minigrad.as_tensor(u), create_graph=True)
     (h,) = torch.autograd.grad(theirs, t, torch.from_numpy(u), create_graph=True)
     # torch's own trigamma has nine correct digits
     tolerance = 1e-8 if name == "digamma" else 1e-10
     assert numpy.allclose(g.array, h.detach().numpy(), rtol=tolerance, atol=1e-12)
-    (g,) = minigrad.autograd.grad(g, x, wrap(u))
+    (g,) = minigrad.autograd.grad(g, x, minigrad.as_tensor(u))
     (h,) = torch.autograd.grad(h, t, torch.from_numpy(u))
     assert numpy.allclose(g.array, h.numpy(), rtol=1e-8, atol=1e-11)
 
@@ -143,7 +142,7 @@ def test_float32_erf_in_blocks_of_any_layout():
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_dtype_is_kept(dtype):
-    x = wrap(numpy.array([0.25, 0.5], dtype))
+    x = minigrad.as_tensor(numpy.array([0.25, 0.5], dtype))
     for name in UNARY.split():
         assert getattr(minigrad.special, name)(x).array.dtype == dtype, name
     for function in (minigrad.xlogy, minigrad.special.xlog1py):
@@ -155,7 +154,7 @@ def test_dtype_is_kept(dtype):
 
 
 def test_integers_become_floats():
-    x = wrap(numpy.array([1, 2, 3]))
+    x = minigrad.as_tensor(numpy.array([1, 2, 3]))
     for function in (minigrad.sigmoid, minigrad.erf, minigrad.lgamma, minigrad.special.entr):
         assert function(x).array.dtype == numpy.float32
 
@@ -163,12 +162,14 @@ def test_integers_become_floats():
 def test_sigmoid_in_both_tails():
     x = numpy.array([-1000, -700, -30, 0, 30, 1000.0])
     with numpy.errstate(all="raise", under="ignore"):
-        out = minigrad.sigmoid(wrap(x)).array
+        out = minigrad.sigmoid(minigrad.as_tensor(x)).array
     assert out[0] == 0 and out[-1] == 1 and out[3] == 0.5
     assert numpy.allclose(out[1:3], numpy.exp(x[1:3]), rtol=1e-12, atol=0)
-    single = minigrad.sigmoid(wrap(x.astype(numpy.float32))).array
+    single = minigrad.sigmoid(minigrad.as_tensor(x.astype(numpy.float32))).array
     assert single[0] == 0 and single[-1] == 1
-    assert "SigmoidBackward0" in repr(minigrad.sigmoid(wrap(x).requires_grad_()).grad_fn)
+    assert "SigmoidBackward0" in repr(
+        minigrad.sigmoid(minigrad.as_tensor(x).requires_grad_()).grad_fn
+    )
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -176,11 +177,11 @@ def test_logit():
     torch = pytest.importorskip("torch")
     x = numpy.array([-0.5, 0, 1e-9, 0.2, 0.5, 0.97, 1, 1.5])
     for eps in (None, 1e-6, 0.1):
-        ours, theirs = wrap(x).requires_grad_(), torch.from_numpy(x).requires_grad_()
+        ours, theirs = minigrad.as_tensor(x).requires_grad_(), torch.from_numpy(x).requires_grad_()
         a, b = minigrad.logit(ours, eps), torch.logit(theirs, eps)
         assert numpy.allclose(a.array, b.detach().numpy(), equal_nan=True)
         u = rng.normal(size=8)
-        (g,) = minigrad.autograd.grad(a, ours, wrap(u))
+        (g,) = minigrad.autograd.grad(a, ours, minigrad.as_tensor(u))
         (h,) = torch.autograd.grad(b, theirs, torch.from_numpy(u))
         assert numpy.allclose(g.array, h.numpy(), equal_nan=True)
 
@@ -191,16 +192,16 @@ def test_products_with_a_logarithm(name):
     torch = pytest.importorskip("torch")
     x = numpy.array([0, 0, 0, 0, 1, 2, -1, math.inf, 0])
     y = numpy.array([0, -1, 2, math.nan, 0, 3, 4, 2, math.inf])
-    ours = [wrap(v).requires_grad_() for v in (x, y)]
+    ours = [minigrad.as_tensor(v).requires_grad_() for v in (x, y)]
     theirs = [torch.from_numpy(v).requires_grad_() for v in (x, y)]
     a, b = getattr(minigrad.special, name)(*ours), getattr(torch.special, name)(*theirs)
     assert numpy.allclose(a.array, b.detach().numpy(), equal_nan=True)
     u = numpy.arange(1.0, 10.0)
-    g = minigrad.autograd.grad(a, ours, wrap(u))
+    g = minigrad.autograd.grad(a, ours, minigrad.as_tensor(u))
     h = torch.autograd.grad(b, theirs, torch.from_numpy(u))
     for mine, other in zip(g, h, strict=True):
         assert numpy.allclose(mine.array, other.numpy(), equal_nan=True)
-    assert getattr(minigrad.special, name)(0.0, wrap(y)).array.tolist()[0] == 0
+    assert getattr(minigrad.special, name)(0.0, minigrad.as_tensor(y)).array.tolist()[0] == 0
     with pytest.raises(TypeError, match="must be a Tensor"):
         getattr(minigrad.special, name)(1.0, 2.0)
 
@@ -210,17 +211,17 @@ def test_mvlgamma_and_polygamma():
     x = rng.uniform(2, 9, 20)
     for p in (1, 2, 4):
         expected = torch.mvlgamma(torch.from_numpy(x), p).numpy()
-        assert numpy.allclose(minigrad.mvlgamma(wrap(x), p).array, expected)
+        assert numpy.allclose(minigrad.mvlgamma(minigrad.as_tensor(x), p).array, expected)
     expected = torch.polygamma(0, torch.from_numpy(x)).numpy()
-    assert numpy.allclose(minigrad.polygamma(0, wrap(x)).array, expected)
+    assert numpy.allclose(minigrad.polygamma(0, minigrad.as_tensor(x)).array, expected)
     with pytest.raises(RuntimeError, match="does not support negative n"):
-        minigrad.polygamma(-1, wrap(x))
+        minigrad.polygamma(-1, minigrad.as_tensor(x))
     with pytest.raises(RuntimeError, match="p has to be greater"):
-        minigrad.mvlgamma(wrap(x), 0)
+        minigrad.mvlgamma(minigrad.as_tensor(x), 0)
 
 
 def test_out_is_written():
-    x = wrap(numpy.array([0.25, 0.5]))
+    x = minigrad.as_tensor(numpy.array([0.25, 0.5]))
     for function, arguments in (
         (minigrad.logit, (x,)),
         (minigrad.xlogy, (x, x)),
@@ -228,7 +229,7 @@ def test_out_is_written():
         (minigrad.mvlgamma, (x + 3, 2)),
         (lambda *a, **k: minigrad.polygamma(1, *a, **k), (x,)),
     ):
-        out = wrap(numpy.zeros(2))
+        out = minigrad.as_tensor(numpy.zeros(2))
         assert function(*arguments, out=out) is out
         assert (out.array == function(*arguments).array).all()
 
@@ -241,8 +242,10 @@ def test_sinc_and_bessel_have_derivatives_at_zero():
         (minigrad.special.i1, 0.5),
         (minigrad.special.i1e, 0.5),
     ):
-        x = wrap(numpy.zeros(2)).requires_grad_()
-        (g,) = minigrad.autograd.grad(function(x), x, wrap(numpy.ones(2)), create_graph=True)
+        x = minigrad.as_tensor(numpy.zeros(2)).requires_grad_()
+        (g,) = minigrad.autograd.grad(
+            function(x), x, minigrad.as_tensor(numpy.ones(2)), create_graph=True
+        )
         assert g.array.tolist() == [derivative] * 2
 
 

@@ -5,7 +5,7 @@ import math
 import numpy
 import pytest
 
-from minigrad.op import wrap
+from minigrad import as_tensor
 from minigrad.testing import assert_close
 
 nan, inf = math.nan, math.inf
@@ -94,7 +94,7 @@ def outcome(function, actual, expected, settings):
 def test_as_torch(case):
     torch = pytest.importorskip("torch")
     actual, expected, settings = CASES[case]
-    ours = outcome(assert_close, convert(actual, wrap), convert(expected, wrap), settings)
+    ours = outcome(assert_close, convert(actual, as_tensor), convert(expected, as_tensor), settings)
     tensor = torch.from_numpy
     theirs = outcome(
         torch.testing.assert_close, convert(actual, tensor), convert(expected, tensor), settings
@@ -116,8 +116,8 @@ def test_arrays_are_compared_too():
 
 
 def test_strides():
-    x = wrap(numpy.ones((2, 3)))
-    y = wrap(numpy.ones((3, 2)).T)
+    x = as_tensor(numpy.ones((2, 3)))
+    y = as_tensor(numpy.ones((3, 2)).T)
     assert_close(x, y)
     with pytest.raises(AssertionError, match=r"'stride\(\)' do not match: \(3, 1\) != \(1, 2\)"):
         assert_close(x, y, check_stride=True)

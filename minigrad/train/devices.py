@@ -1,17 +1,20 @@
-"""Batches come to the device that the model is on; texts and data sets stay in main memory."""
+"""Batches come to the device that the model is on; texts and data sets stay where they are."""
 
 from collections.abc import Iterable, Iterator
 
-from ..backend import CPU
-
 
 def device_of(model):
-    """The device of a model's first parameter; the CPU for one without parameters."""
-    return next((p.device for p in model.parameters()), CPU)
+    """The device of a model's first parameter; None, which is nowhere to go, without parameters."""
+    return next((p.device for p in model.parameters()), None)
 
 
 def moved(batch, device):
-    """A batch with its tensors on a device: tuples, lists and dicts keep their form, the rest stays."""
+    """A batch with its tensors on a device: tuples, lists and dicts keep their form, the rest stays.
+
+    With None for the device it is the batch itself.
+    """
+    if device is None:
+        return batch
     if hasattr(batch, "_fields"):
         return type(batch)(*(moved(part, device) for part in batch))
     if isinstance(batch, (tuple, list)):
