@@ -24,6 +24,7 @@ from math import log
 import numpy
 
 from ..backend import array_module
+from .cublas import matmul
 from .kernel import Kernel, Late, Loop, compiled, inlined
 from .matmul import address, blas, gemm, one_blas_thread
 from .random_bits import keep_mask, keeps, threshold
@@ -48,7 +49,7 @@ FEW = 8  # so many heads of keys or more are not split
 def _weights(q, k, mask, scale, causal):
     """(softmax(scale q k^T + mask), log of the softmax's denominator, inf where that is 0)."""
     xp = array_module(q)
-    scores = (q * scale) @ k.swapaxes(-1, -2)
+    scores = matmul(q * scale, k.swapaxes(-1, -2))
     if causal:
         scores = xp.where(xp.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
     if mask is not None and mask.dtype.kind == "b":
@@ -91,15 +92,15 @@ def attention(q, k, v, mask, scale, causal, dropout, seed):
     weights, logs = _weights(q, _shared(k, q), mask, scale, causal)
     if dropout:
         weights = _dropped(weights, dropout, seed)
-    return weights @ _shared(v, q), logs
+    return matmul(weights, _shared(v, q)), logs
 
 
 def attention_backward(g, out, logs, q, k, v, mask, scale, causal, dropout, seed):
     """(dq, dk, dv) from g, the gradient with respect to out."""
     used, ds = _slopes(g, q, k, v, mask, scale, causal, dropout, seed)
-    dv = used.swapaxes(-1, -2) @ g
+    dv = matmul(used.swapaxes(-1, -2), g)
     ds = ds * scale
-    dq, dk = ds @ _shared(k, q), ds.swapaxes(-1, -2) @ q
+    dq, dk = matmul(ds, _shared(k, q)), matmul(ds.swapaxes(-1, -2), q)
     return dq, _summed(dk, k), _summed(dv, v)
 
 
@@ -112,7 +113,7 @@ def _slopes(g, q, k, v, mask, scale, causal, dropout, seed):
     """(the weights that multiplied v, the gradient with respect to scale q k^T + mask)."""
     weights, _ = _weights(q, _shared(k, q), mask, scale, causal)
     used = _dropped(weights, dropout, seed) if dropout else weights
-    weighted = used * (g @ _shared(v, q).swapaxes(-1, -2))
+    weighted = used * matmul(g, _shared(v, q).swapaxes(-1, -2))
     return used, weighted - weights * weighted.sum(-1, keepdims=True)
 
 

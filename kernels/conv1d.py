@@ -17,6 +17,7 @@ x (B, L, C) is padded already; w (O, C, K) as torch keeps it; out (B, T, O).
 import numpy
 
 from ..backend import array_module
+from .cublas import matmul, tensordot
 from .kernel import FLOATS, Kernel, Late, compiled
 from .matmul import address, blas, gemm, one_blas_thread, product
 from .threads import share
@@ -37,7 +38,7 @@ def _windows(x, kernel, stride, dilation):
 def conv1d(x, w, stride, dilation, bias=None):
     """out[b, t, o] = sum_{k, c} x[b, stride t + dilation k, c] w[o, c, k] (+ bias[o])."""
     windows = _windows(x, w.shape[2], stride, dilation)
-    out = array_module(x).tensordot(windows, w, ([2, 3], [2, 1]))
+    out = tensordot(windows, w, ([2, 3], [2, 1]))
     return out if bias is None else out + bias
 
 
@@ -47,14 +48,14 @@ def conv1d_input(g, w, length, stride, dilation):
     out = array_module(g).zeros((g.shape[0], length, w.shape[1]), g.dtype)
     for k in range(w.shape[2]):
         first = dilation * k
-        out[:, first : first + stride * (steps - 1) + 1 : stride] += g @ w[:, :, k]
+        out[:, first : first + stride * (steps - 1) + 1 : stride] += matmul(g, w[:, :, k])
     return out
 
 
 def conv1d_weight(g, x, kernel, stride, dilation):
     """The gradient for w (O, C, K), from that of the output, g (B, T, O)."""
     windows = _windows(x, kernel, stride, dilation)[:, : g.shape[1]]
-    return array_module(x).tensordot(g, windows, ([0, 1], [0, 1])).transpose(0, 2, 1)
+    return tensordot(g, windows, ([0, 1], [0, 1])).transpose(0, 2, 1)
 
 
 def conv1d_relu_max(x, w, bias, stride, dilation):

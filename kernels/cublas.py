@@ -3,8 +3,9 @@
 CuPy does not call cuBLAS on a stream that is captured, though cuBLAS can be captured: it only needs
 memory of the graph's own to work in (cublasSetWorkspace). And stacks of matrices of 16 bits CuPy 14.2
 casts to float32 first, or refuses (bfloat16), though tensor cores multiply them as they are and add up
-in float32. There, and only there, cuBLAS is called by ctypes, with CuPy's own handle. cuBLAS takes matrices by columns; read so, a row-major C = A B is
-C^T = B^T A^T, and B, row-major (k, n), is B^T, (n, k) by columns: nothing is transposed in memory.
+in float32. There, and only there, cuBLAS is called by ctypes, with CuPy's own handle. It takes matrices
+by columns; read so, a row-major C = A B is C^T = B^T A^T, and B, row-major (k, n), is B^T, (n, k) by
+columns: nothing is transposed in memory.
 """
 
 import ctypes

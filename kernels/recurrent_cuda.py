@@ -1,15 +1,22 @@
 """LSTM and GRU on the GPU: the library's matrix products, and recurrent.cu for the rest of each step.
 
 The products with the inputs are made for all steps at once before, those of the weights' gradients
-after; within the steps there remain the product of the state with W_hh and one launch.
+after; within the steps there remain the product of the state with W_hh and one launch. An LSTM of few
+hidden units takes all its steps in one launch: lstm_sequence_cuda.py.
 """
 
+import functools
+
+import numpy
+
 from ..backend import array_module
-from . import cuda_source
+from ..capture import keep as keep_for_graph
+from ..capture import outside
+from . import cuda_source, lstm_sequence_cuda
 from .cublas import matmul
 from .gru import gru_backward, gru_forward
 from .lstm import lstm_backward, lstm_forward
-from .recurrent import layout, previous, walk
+from .recurrent import layout, rows_of, walk
 
 
 def _fits(*arrays):
@@ -40,6 +47,40 @@ def _empty(xp, keep, *shapes):
     return [x if keep else None for x in made], made
 
 
+@functools.lru_cache(64)
+def _rows_before(sizes, reverse, device, xp):
+    """For each row of packed sequences the row of [first states; states] that is the state before it."""
+    rows = rows_of(sizes, False)
+    found = numpy.empty(sum(sizes), numpy.int64)
+    numbers = numpy.arange(len(found)) + sizes[0]
+    for t, last in walk(sizes, reverse):
+        found[rows[t]] = numpy.arange(sizes[t])
+        if last is not None:
+            both = min(sizes[t], sizes[last])
+            found[rows[t]][:both] = numbers[rows[last]][:both]
+    with outside():
+        return xp.asarray(found)
+
+
+def _previous(state, first, sizes, batch_first, reverse):
+    """The rows (N, H) of the state before each step, as recurrent.previous gives them, in two launches."""
+    xp = array_module(state)
+    batch = sizes[0]
+    if any(size != batch for size in sizes):
+        rows = _rows_before(tuple(sizes), reverse, str(state.device), xp)
+        keep_for_graph(rows)
+        return xp.concatenate([first, state])[rows]
+    before = xp.empty(state.shape, state.dtype)
+    shape = (batch, len(sizes)) if batch_first else (len(sizes), batch)
+    into, states = (x.reshape(*shape, x.shape[-1]) for x in (before, state))
+    if batch_first:
+        into, states = into.swapaxes(0, 1), states.swapaxes(0, 1)
+    late, early = (into[:-1], states[1:]) if reverse else (into[1:], states[:-1])
+    late[...] = early
+    into[-1 if reverse else 0] = first
+    return before
+
+
 @lstm_forward.implement("cupy")
 def lstm_forward_cuda(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, keep):
     """One product and one launch a step."""
@@ -51,10 +92,16 @@ def lstm_forward_cuda(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, 
     out = xp.empty((n, size), x.dtype)
     kept, (gates, cells) = _empty(xp, keep, (x.dtype, n, 4 * size), (x.dtype, n, size))
     h, c = h0.copy("C"), c0.copy("C")
-    from_x = matmul(x, w_ih.T) + bias
+    from_x = matmul(x, w_ih.T)
+    from_x += bias
+    if lstm_sequence_cuda.fits(x, len(h), size):
+        order = sizes, batch_first, reverse
+        lstm_sequence_cuda.forward(from_x, w_hh, h, c, out, *kept, *order)
+        return out, h, c, gates, cells
+    w_hh = w_hh.T
     from_h = xp.empty((len(h), 4 * size), x.dtype)
     for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
-        matmul(h[:count], w_hh.T, out=from_h[:count])
+        matmul(h[:count], w_hh, out=from_h[:count])
         _launch("lstm_step", count, size, from_x, from_h, h, c, out, *kept, start, hop)
     return out, h, c, gates, cells
 
@@ -72,15 +119,28 @@ def lstm_backward_cuda(
     xp, size = array_module(x), w_hh.shape[1]
     dh, dc = g_h.copy("C"), g_c.copy("C")
     d_gates = xp.empty((len(x), 4 * size), x.dtype)
-    step = xp.empty((len(dh), 4 * size), x.dtype)
-    g_out, gates, cells, c0 = (xp.ascontiguousarray(a) for a in (g_out, gates, cells, c0))
-    for start, hop, count, *before in reversed(list(_steps(sizes, batch_first, reverse))):
-        _launch(
-            "lstm_step_backward", count, size, g_out, gates, cells, c0, dh, dc, d_gates, step, start,
-            *before, hop,
-        )  # fmt: skip
-        matmul(step[:count], w_hh, out=dh[:count])
-    before = previous(out, h0, sizes, batch_first, reverse)
+    order = sizes, batch_first, reverse
+    given = [xp.ascontiguousarray(a) for a in (g_out, gates, cells, c0)]
+    if lstm_sequence_cuda.fits(x, len(dh), size):
+        lstm_sequence_cuda.backward(*given, w_hh, dh, dc, d_gates, *order)
+    else:
+        step = xp.empty((len(dh), 4 * size), x.dtype)
+        for start, hop, count, *before in reversed(list(_steps(*order))):
+            _launch(
+                "lstm_step_backward",
+                count,
+                size,
+                *given,
+                dh,
+                dc,
+                d_gates,
+                step,
+                start,
+                *before,
+                hop,
+            )
+            matmul(step[:count], w_hh, out=dh[:count])
+    before = _previous(out, h0, *order)
     dx = matmul(d_gates, w_ih) if wanted[0] else None
     dw_ih = matmul(d_gates.T, x) if wanted[1] else None
     dw_hh = matmul(d_gates.T, before) if wanted[2] else None
@@ -119,7 +179,7 @@ def gru_backward_cuda(
     dh = g_h.copy("C")
     from_x, from_h = (xp.empty((len(x), 3 * size), x.dtype) for _ in range(2))
     step = xp.empty((len(dh), 3 * size), x.dtype)
-    before = xp.ascontiguousarray(previous(out, h0, sizes, batch_first, reverse))
+    before = _previous(out, h0, sizes, batch_first, reverse)
     g_out, gates = xp.ascontiguousarray(g_out), xp.ascontiguousarray(gates)
     for start, hop, count, _, _ in reversed(list(_steps(sizes, batch_first, reverse))):
         _launch(

@@ -105,6 +105,7 @@ def test_dropout_reads_a_seed_that_lies_on_the_gpu():
         assert numpy.array_equal(found, dropout.dropout.reference(x, 0.3, capture.Seed(lying)))
 
 
-@pytest.mark.skipif(MODE != "races", reason="is the sanitizers' run itself")
+@pytest.mark.slow
+@pytest.mark.skipif(MODE == "address", reason="this is what runs there")
 def test_under_sanitizers():
     run_under_sanitizers(__file__)

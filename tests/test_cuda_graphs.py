@@ -255,9 +255,12 @@ def test_memory_belongs_to_the_graph():
 
 def test_memory_freed_under_a_graph_is_noticed():
     """By the stand-in: a GPU would compute with whatever is there."""
-    x = mg.ones(3, device="cuda")
-    graph, _ = captured(lambda: x * 2)
-    del x
+
+    def capture():
+        x = mg.ones(3, device="cuda")
+        return captured(lambda: x * 2)[0]
+
+    graph = capture()
     with pytest.raises(RuntimeError, match="freed after its capture"):
         graph.replay()
 

@@ -140,7 +140,8 @@ class Capture:
             if a is not None:
                 if a._memory.pool is _memory.pool and a._host.size:
                     refuse("memory from outside the graph's pool")
-                numpy.copyto(a._host, odd(a._host.dtype), casting="unsafe")
+                whole = a._host.dtype.kind in "iu"  # they may be indices of what is tried next
+                numpy.copyto(a._host, 0 if whole else odd(a._host.dtype), casting="unsafe")
         self.write_down(function, args, kwargs, made)
         return result
 

@@ -211,6 +211,7 @@ class _Grid:
     def __init__(self, native):
         self._native = native
 
+    @recorded
     def __getitem__(self, key):
         made = self._native[key]
         if isinstance(made, (list, tuple)):
@@ -255,7 +256,7 @@ for _name in ("cholesky", "inv", "solve"):
 
 WAITING = (
     "nonzero", "flatnonzero", "argwhere", "unique", "bincount", "sort", "argsort", "lexsort", "msort",
-    "partition", "argpartition", "repeat", "compress", "extract", "quantile", "percentile", "median",
+    "partition", "argpartition", "compress", "extract", "quantile", "percentile", "median",
     "nanmedian", "histogram", "digitize", "choose", "trim_zeros", "union1d", "intersect1d",
     "setdiff1d", "isin", "in1d", "allclose", "array_equal", "asnumpy",
 )  # fmt: skip
