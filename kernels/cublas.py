@@ -62,6 +62,7 @@ def _call(name, *arguments):
 def matmul(a, b, out=None):
     """As `xp.matmul`, also in a captured graph and for stacks of 16-bit floats; there `out` is a matrix."""
     ours = now.capture is not None or (a.dtype.name in NARROW and max(a.ndim, b.ndim) > 2)
+    ours = ours and not isinstance(a, numpy.ndarray)
     if not ours or a.dtype.name not in KINDS or a.dtype != b.dtype:
         return array_module(a).matmul(a, b, out=out)
     wide_a = a[None] if a.ndim == 1 else a
@@ -78,7 +79,7 @@ def matmul(a, b, out=None):
 
 def tensordot(a, b, axes):
     """As `xp.tensordot` for pairs of axes, also in a captured graph."""
-    if now.capture is None:
+    if now.capture is None or isinstance(a, numpy.ndarray):
         return array_module(a).tensordot(a, b, axes)
     of_a, of_b = axes
     rows = [axis for axis in range(a.ndim) if axis not in of_a]
