@@ -20,6 +20,7 @@ import struct
 import numpy
 
 from .backend import device as Device
+from .backend import host
 
 DEFAULT_SEED = 67280421310721  # torch's default_rng_seed_val
 _STATE_BYTES = 5056
@@ -95,7 +96,8 @@ class Generator:
 
     def set_state(self, new_state) -> None:
         """Continue from a ByteTensor of state."""
-        self.set_state_bytes(getattr(new_state, "array", new_state))
+        state = getattr(new_state, "array", new_state)
+        self.set_state_bytes(host(state) if hasattr(state, "dtype") else state)
 
     _wrap = staticmethod(lambda array: array)  # becomes `op.wrap` where Tensors exist
 

@@ -194,7 +194,7 @@ def test_pack_sequence_and_back():
     doubled = packed.double()
     assert isinstance(doubled, PackedSequence) and doubled.data.dtype == minigrad.float64
     assert packed.to(minigrad.float32) is packed
-    assert packed.to("cpu").sorted_indices is packed.sorted_indices
+    assert packed.to(packed.data.device).sorted_indices is packed.sorted_indices
     assert invert_permutation(minigrad.tensor([2, 0, 1])).tolist() == [1, 2, 0]
     assert invert_permutation(None) is None
 

@@ -54,7 +54,8 @@ class Objective:
             labels = labels.to(logits.dtype)
             smooth = labels * (1 - self.smoothing) + self.smoothing / 2
             return F.binary_cross_entropy_with_logits(logits, smooth)
-        return F.cross_entropy(logits, labels, self.weights, label_smoothing=self.smoothing)
+        weights = None if self.weights is None else self.weights.to(logits.device)
+        return F.cross_entropy(logits, labels, weights, label_smoothing=self.smoothing)
 
     def plain(self, logits, labels):
         """The loss without smoothing and weights."""
