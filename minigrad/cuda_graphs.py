@@ -77,7 +77,7 @@ class CUDAGraph:
             raise RuntimeError("capture_begin: another graph is being captured")
         cuda = self._cupy.cuda
         stream = cuda.get_current_stream()
-        if stream.ptr in (0, 1, 2):  # the default stream, by any of its handles
+        if stream.ptr in (0, 1):  # the default stream, by either of its handles
             raise RuntimeError(
                 "CUDA graphs must be captured on a non-default stream. (However, after capture, it's "
                 "ok to replay them on the default stream.)"

@@ -1,6 +1,8 @@
 """CUDA graphs: training steps captured and replayed, random numbers, memory, errors."""
 
 import gc
+import re
+from pathlib import Path
 
 import numpy
 import pytest
@@ -303,7 +305,11 @@ def test_products(leads, k, m, n, of_a, of_b, dtype, out):
     if a.size and b.size:
         x, y = _laid_out(x, of_a), _laid_out(y, of_b)
     room = there(numpy.zeros((m, 2 * n), dtype)).array[:, :n] if out and leads == ((), ()) else None
-    graph, found = captured(lambda: cublas.matmul(x, y, room))
+    graph = mg.cuda.CUDAGraph()
+    with mg.cuda.stream(mg.cuda.Stream()):
+        graph.capture_begin()
+        found = cublas.matmul(x, y, room)
+        graph.capture_end()
     graph.replay()
     assert numpy.array_equal(found.get(), a @ b)
     assert room is None or found is room
@@ -332,3 +338,12 @@ def test_products_of_vectors(shapes):
     graph, found = captured(lambda: x @ y)
     graph.replay()
     assert numpy.array_equal(found.cpu().numpy(), a @ b)
+
+
+def test_the_documents_python_runs():
+    text = (Path(__file__).parent.parent / "docs" / "cuda_graphs.md").read_text(encoding="utf-8")
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, names)
+    assert names["loss"].isfinite()
+    assert all(p.grad is not None for p in names["model"].parameters())

@@ -129,7 +129,8 @@ class Memory:
 
 def _aligned(size):
     """Memory at an address as cudaMalloc gives it."""
-    room = numpy.full(size + UNIT, 255, numpy.uint8)
+    room = numpy.empty(size + UNIT, numpy.uint8)
+    room[: 1 << 16] = 255  # NaN, if somebody reads it
     first = -room.ctypes.data % UNIT
     return numpy.frombuffer(memoryview(room)[first : first + size], numpy.uint8)
 
