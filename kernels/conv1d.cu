@@ -6,6 +6,7 @@
 // dilation 1 all taps are neighbours: one tap, K times as wide. The gradient for x is such a
 // convolution too, of the output's gradient, whose windows may reach beyond the text's ends.
 #include "common.cuh"
+#include "mma.cuh"
 #include "product.cuh"
 
 struct Source {
@@ -14,6 +15,13 @@ struct Source {
 
     __device__ bool wide() const { return fours(x, text | step | first | hop | width); }
 };
+
+// (x[by], x[by + 1], ...), round the end; without an index that is not known when this is compiled.
+__device__ __forceinline__ Quad turned(Quad x, int by) {
+    if (by & 1) x = {x.at[1], x.at[2], x.at[3], x.at[0]};
+    if (by & 2) x = {x.at[2], x.at[3], x.at[0], x.at[1]};
+    return x;
+}
 
 // A loader of 64 windows as rows, from row `begin` of the result on, as long as there are any.
 struct Windows {
@@ -44,9 +52,12 @@ struct Windows {
         }
     }
     __device__ __forceinline__ void put(A (*slice)[PITCH]) const {
-        for (int r = 0; r < 2; r++)
+        const int by = threadIdx.x % 4;  // turned by so many, the four neighbours get to different banks
+        for (int r = 0; r < 2; r++) {
+            const Quad from = turned(held[r], by);
             for (int k = 0; k < 4; k++)
-                slice[threadIdx.x % 4 * 4 + k][threadIdx.x / 4 + 32 * r] = held[r].at[k];
+                slice[by * 4 + (k + by) % 4][threadIdx.x / 4 + 32 * r] = from.at[k];
+        }
     }
 };
 
@@ -70,7 +81,7 @@ conv1d(SOURCE, const T* __restrict__ matrix, long long matrix_hop, long long tap
     const long long first_column = (long long)blockIdx.y * SIDE;
     Windows left(source, begin, rows);
     Rows right(matrix, width, matrix_hop, n, first_column);
-    A sum[HIGH][4] = {};
+    A sum[HIGH][4];
     multiply(sum, left, right, taps * slices(width), tiles);
 
     const long long column = first_column + tile_column();
@@ -119,7 +130,7 @@ conv1d_relu_max(SOURCE, const T* __restrict__ matrix, long long taps, const T* _
     for (long long begin = row_first; begin < row_end; begin += SIDE) {
         Windows left(source, begin, row_end);
         Rows right(matrix, width, width * n, n, first_column);
-        A sum[HIGH][4] = {};
+        A sum[HIGH][4];
         multiply(sum, left, right, taps * slices(width), tiles);
         for (int i = 0; i < HIGH; i++)
             for (int j = 0; j < 4; j++) {
@@ -215,7 +226,7 @@ conv1d_weight(SOURCE, const T* __restrict__ g, A* __restrict__ sums, long long t
     const long long first_column = (long long)blockIdx.x * SIDE;
     Rows left(g + begin * n, end - begin, 0, n, first_row);
     WindowColumns right(source, taps, begin, end, first_column);
-    A sum[HIGH][4] = {};
+    A sum[HIGH][4];
     multiply(sum, left, right, slices(end - begin), tiles);
 
     const long long size = taps * width, column = first_column + tile_column();

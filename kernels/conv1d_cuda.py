@@ -1,10 +1,16 @@
-"""Convolution over time on the GPU: how conv1d.cu is launched. The definitions stand in conv1d.py."""
+"""Convolution over time on the GPU: how conv1d.cu is launched. The definitions stand in conv1d.py.
+
+Numbers of 16 bits are multiplied on tensor cores, and so are float32: each as the sum of two TF32, which
+is as exact as float32, or, where minigrad.backends.cuda.matmul.allow_tf32 says so, as one. float64, and
+GPUs without TF32, take ordinary arithmetic.
+"""
 
 import math
 
 from ..backend import array_module
 from . import cuda_source
 from .conv1d import conv1d, conv1d_input, conv1d_relu_max, conv1d_relu_max_backward, conv1d_weight
+from .tensor_cores import allowed as tf32
 
 TILE = 64  # rows and columns of a product that a block takes
 THREADS = 128
@@ -30,7 +36,17 @@ def _fits(rows, columns, *arrays):
 
 
 def _launch(kernel, dtype, grid, *arguments, threads=THREADS, shared=0):
-    cuda_source.launch("conv1d.cu", kernel, dtype, grid, threads, *arguments, shared=shared)
+    cuda_source.launch(
+        "conv1d.cu", kernel, dtype, grid, threads, *arguments, shared=shared,
+        macros=_macros(dtype, cuda_source.gpu().capability),
+    )  # fmt: skip
+
+
+def _macros(dtype, capability):
+    """How products are done: by ordinary arithmetic, on tensor cores (1), or as exactly as floats (3)."""
+    if capability < 80 or dtype.name == "float64":
+        return ()
+    return ("-DTENSOR=1",) if dtype.itemsize == 2 or tf32() else ("-DTENSOR=3",)
 
 
 def _steps(x, kernel, stride, dilation):

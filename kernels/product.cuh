@@ -1,13 +1,22 @@
 // Products of matrices in tiles of 64 x 64, by blocks of 128 threads: what conv1d.cu's kernels share.
 //
 // Both operands come by in slices 16 deep, through shared memory, where they stand as [k][row] and
-// [k][column]. A thread keeps 8 rows x 4 columns of the tile in registers: 32 multiplications for 12
-// numbers read. While a slice is multiplied the next one is on its way from global memory to
-// registers; two buffers, so one __syncthreads a slice. Where the operands' numbers come from is the
-// loaders' business: fetch() reads a thread's share of the next slice, put() writes it to a buffer.
+// [k][column]. While a slice is multiplied the next one is on its way from global memory to registers;
+// two buffers, so one __syncthreads a slice. Where the operands' numbers come from is the loaders'
+// business: fetch() reads a thread's share of the next slice, put() writes it to a buffer.
+//
+// By ordinary arithmetic, a thread keeps 8 rows x 4 columns of the tile in registers: 32 multiplications
+// for 12 numbers read. With TENSOR (mma.cuh) each of the 4 warps has 32 rows x 32 columns on tensor
+// cores, as TF32, which 16-bit numbers are without loss. A float is rounded to one (TENSOR 1), or is the
+// sum of two (TENSOR 3), whose three larger products are as exact as float32; infinity becomes NaN then.
+
+#ifndef TENSOR
+#define TENSOR 0
+#endif
 
 constexpr int SIDE = 64, DEEP = 16, HIGH = 8, TILE_THREADS = 128;
-constexpr int PITCH = SIDE + 4;  // 4: the rows of a slice begin in different banks, and at 16 bytes
+// From row to row of a slice 8 banks further, so that 4 rows x 8 neighbours are in different ones.
+constexpr int PITCH = SIDE + 8;
 
 struct alignas(16) Quad {  // in shared memory and registers
     A at[4];
@@ -75,32 +84,112 @@ struct Rows {
 __device__ __forceinline__ int tile_row() { return threadIdx.x / 16 * HIGH; }
 __device__ __forceinline__ int tile_column() { return threadIdx.x % 16 * 4; }
 
-// sum += left right, over so many slices; tiles: 64 rows of shared memory, free again afterwards.
+#if TENSOR
+
+// Numbers as TF32; `rest` is what they lack.
+template <int count>
+struct Factors {
+    unsigned bits[count], rest[count];
+    __device__ __forceinline__ void set(int i, float x) {
+        bits[i] = sizeof(T) == 2 ? __float_as_uint(x) : to_tf32(x);
+        if (TENSOR == 3) rest[i] = to_tf32(x - __uint_as_float(bits[i]));
+    }
+};
+
+// A warp's part of the tile: which rows and columns a lane has, mma.cuh tells.
+struct Sums {
+    float c[2][4][4] = {};
+    int row, column, k;
+
+    __device__ Sums()
+        : row(threadIdx.x / 64 * 32 + threadIdx.x % WARP / 4),
+          column(threadIdx.x / WARP % 2 * 32), k(threadIdx.x % 4) {}
+
+    __device__ __forceinline__ void add(const A (*left)[PITCH], const A (*right)[PITCH]) {
+        const int other = column + threadIdx.x % WARP / 4;
+#pragma unroll
+        for (int first = 0; first < DEEP; first += 8) {
+            Factors<4> a[2];
+            Factors<2> b[4];
+#pragma unroll
+            for (int i = 0; i < 2; i++)
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                    a[i].set(e, left[first + k + e / 2 * 4][row + 16 * i + e % 2 * 8]);
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) b[j].set(e, right[first + k + e * 4][other + 8 * j]);
+            if (TENSOR == 3) {  // the small ones first
+                multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].rest, b[j].bits[0], b[j].bits[1]); });
+                multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].rest[0], b[j].rest[1]); });
+            }
+            multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].bits[0], b[j].bits[1]); });
+        }
+    }
+    template <class Product>
+    __device__ __forceinline__ static void multiply(Product product) {
+#pragma unroll
+        for (int i = 0; i < 2; i++)
+#pragma unroll
+            for (int j = 0; j < 4; j++) product(i, j);
+    }
+    // Each thread gets its 8 x 4 numbers, by way of the tiles.
+    __device__ __forceinline__ void take(A (&sum)[HIGH][4], A (*tiles)[PITCH]) const {
+        for (int i = 0; i < 2; i++)
+            for (int j = 0; j < 4; j++)
+                for (int e = 0; e < 4; e++)
+                    tiles[row + 16 * i + e / 2 * 8][column + 8 * j + 2 * k + e % 2] = c[i][j][e];
+        __syncthreads();
+        for (int i = 0; i < HIGH; i++)
+            for (int j = 0; j < 4; j++) sum[i][j] = tiles[tile_row() + i][tile_column() + j];
+        __syncthreads();
+    }
+};
+
+#else
+
+struct Sums {
+    A c[HIGH][4] = {};
+
+    __device__ __forceinline__ void add(const A (*left)[PITCH], const A (*right)[PITCH]) {
+#pragma unroll
+        for (int k = 0; k < DEEP; k++) {
+            const Quad* from = reinterpret_cast<const Quad*>(left[k] + tile_row());
+            const Quad a[2] = {from[0], from[1]};
+            const Quad b = *reinterpret_cast<const Quad*>(right[k] + tile_column());
+#pragma unroll
+            for (int i = 0; i < HIGH; i++)
+#pragma unroll
+                for (int j = 0; j < 4; j++) c[i][j] += a[i / 4].at[i % 4] * b.at[j];
+        }
+    }
+    __device__ __forceinline__ void take(A (&sum)[HIGH][4], A (*)[PITCH]) const {
+        for (int i = 0; i < HIGH; i++)
+            for (int j = 0; j < 4; j++) sum[i][j] = c[i][j];
+    }
+};
+
+#endif
+
+// sum = left right, over so many slices; tiles: 64 rows of shared memory, free again afterwards.
 template <class Left, class Right>
 __device__ __forceinline__ void multiply(A (&sum)[HIGH][4], Left& left, Right& right, long long slices,
                                          A (*tiles)[PITCH]) {
-    const int row = tile_row(), column = tile_column();
+    Sums sums;
+    A(*const others)[PITCH] = tiles + 2 * DEEP;
     if (slices > 0) {
         left.fetch(), right.fetch();
-        left.put(tiles), right.put(tiles + 2 * DEEP);
+        left.put(tiles), right.put(others);
     }
     __syncthreads();
     for (long long s = 0; s < slices; s++) {
         const int now = s % 2 * DEEP, next = DEEP - now;
         const bool more = s + 1 < slices;
         if (more) left.fetch(), right.fetch();
-#pragma unroll
-        for (int k = 0; k < DEEP; k++) {
-            const A* from = tiles[now + k] + row;
-            const Quad a[2] = {*reinterpret_cast<const Quad*>(from),
-                               *reinterpret_cast<const Quad*>(from + 4)};
-            const Quad b = *reinterpret_cast<const Quad*>(tiles[2 * DEEP + now + k] + column);
-#pragma unroll
-            for (int i = 0; i < HIGH; i++)
-#pragma unroll
-                for (int j = 0; j < 4; j++) sum[i][j] += a[i / 4].at[i % 4] * b.at[j];
-        }
-        if (more) left.put(tiles + next), right.put(tiles + 2 * DEEP + next);
+        sums.add(tiles + now, others + now);
+        if (more) left.put(tiles + next), right.put(others + next);
         __syncthreads();
     }
+    sums.take(sum, tiles);
 }

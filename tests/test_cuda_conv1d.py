@@ -1,6 +1,9 @@
 """Convolution over time on the GPU: conv1d.cu on the shim, against conv1d.py's references."""
 
 import math
+import re
+import shutil
+import subprocess
 
 import numpy
 import pytest
@@ -26,9 +29,10 @@ from cuda.machine import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.kernels import conv1d as kernels
-from minigrad.kernels import conv1d_cuda
+from minigrad.kernels import conv1d_cuda, cuda_source
 
 pytestmark = SKIPS
+NVCC = shutil.which("nvcc")
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -41,11 +45,12 @@ SHAPES = st.fixed_dictionaries(
         "dilation": st.integers(1, 3),
         "dtype": DTYPES,
         "layout": LAYOUTS,
+        "products": st.sampled_from(["ordinary", "exact", "TF32"]),
     }
 )
 
 
-def arrays(batch, channels, filters, kernel, more, stride, dilation, dtype, layout):
+def arrays(batch, channels, filters, kernel, more, stride, dilation, dtype, layout, **_):
     """x, w, bias and the gradient of the output."""
     length = dilation * (kernel - 1) + 1 + more
     x = odd_layout(numbers(batch, length, channels, dtype=dtype), layout)
@@ -55,17 +60,27 @@ def arrays(batch, channels, filters, kernel, more, stride, dilation, dtype, layo
     return x, w, bias, g
 
 
-def on_shim(one, *arguments):
-    """The results of the kernels, which must have run: the reference would be no news."""
+def on_shim(one, *arguments, products="exact"):
+    """The results of the kernels, which must have run: the reference would be no news.
+
+    products of float32: "ordinary", as on GPUs of 2018, or on tensor cores, "exact" or rounded to "TF32".
+    """
     Machine.launched.clear()
-    found, _ = on_gpu(one, *arguments, seeds=SEEDS[:2])
+    with pytest.MonkeyPatch.context() as patch:
+        capability = 75 if products == "ordinary" and arguments[0].dtype == "float32" else 80
+        patch.setattr(Machine, "gpu", Machine.gpu._replace(capability=capability))
+        patch.setattr(conv1d_cuda, "tf32", lambda: products == "TF32")
+        found, _ = on_gpu(one, *arguments, seeds=SEEDS[:2])
     assert Machine.launched
     return found
 
 
-def factor(count, dtype):
+def factor(count, case):
     """Of the tolerance, for sums of so many products, which 16 bits are too coarse to tell."""
-    return 1 if dtype in NARROW else 3 * max(1, math.sqrt(count))
+    if case["dtype"] in NARROW:
+        return 1
+    rounding = 100 if case["dtype"] == "float32" and case["products"] == "TF32" else 1
+    return 3 * rounding * max(1, math.sqrt(count))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -73,24 +88,22 @@ def factor(count, dtype):
 def test_forward(case, biased):
     x, w, bias, _ = arrays(**case)
     options = case["stride"], case["dilation"]
-    found = on_shim(kernels.conv1d, x, w, *options, bias if biased else None)
+    given = x, w, *options, bias if biased else None
+    found = on_shim(kernels.conv1d, *given, products=case["products"])
     x, w, bias = map(widened, (x, w, bias))
     expected = kernels.conv1d.reference(x, w, *options, bias if biased else None)
-    assert_near(found, [expected], factor(w[0].size, case["dtype"]))
+    assert_near(found, [expected], factor(w[0].size, case))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(SHAPES, st.integers(0, 2))
 def test_gradient_for_the_input(case, unread):
     x, w, _, g = arrays(**case)
-    options = (
-        x.shape[1] + unread,
-        case["stride"],
-        case["dilation"],
-    )  # the stride skips the last rows
-    found = on_shim(kernels.conv1d_input, g, w, *options)
+    length = x.shape[1] + unread  # a stride may leave so many that no window reaches
+    options = length, case["stride"], case["dilation"]
+    found = on_shim(kernels.conv1d_input, g, w, *options, products=case["products"])
     expected = kernels.conv1d_input.reference(*map(widened, (g, w)), *options)
-    assert_near(found, [expected], factor(w[:, 0].size, case["dtype"]))
+    assert_near(found, [expected], factor(w[:, 0].size, case))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -100,9 +113,9 @@ def test_gradient_for_the_weights(case, least):
     options = w.shape[2], case["stride"], case["dilation"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conv1d_cuda, "LEAST", least)  # rows that make a part
-        found = on_shim(kernels.conv1d_weight, g, x, *options)
+        found = on_shim(kernels.conv1d_weight, g, x, *options, products=case["products"])
     expected = kernels.conv1d_weight.reference(*map(widened, (g, x)), *options)
-    assert_near(found, [expected], factor(len(x) * g.shape[1], case["dtype"]))
+    assert_near(found, [expected], factor(len(x) * g.shape[1], case))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -113,12 +126,13 @@ def test_maximum_over_time(case, many, low):
     options = case["stride"], case["dilation"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conv1d_cuda, "MANY", many)  # blocks: with 1, texts are not cut into parts
-        best, where = on_shim(kernels.conv1d_relu_max, x, w, bias, *options)
+        given = x, w, bias, *options
+        best, where = on_shim(kernels.conv1d_relu_max, *given, products=case["products"])
     x, w, bias = map(widened, (x, w, bias))
     every = numpy.maximum(kernels.conv1d.reference(x, w, *options, bias), 0)
-    assert_near([best], [every.max(1)], factor(w[0].size, case["dtype"]))
+    assert_near([best], [every.max(1)], factor(w[0].size, case))
     there = numpy.take_along_axis(every, where[:, None], 1)[:, 0]
-    assert_near([there], [every.max(1)], factor(w[0].size, case["dtype"]))
+    assert_near([there], [every.max(1)], factor(w[0].size, case))
     assert not where[every.max(1) == 0].any()
 
 
@@ -136,15 +150,17 @@ def test_gradients_of_the_maximum(case, wanted, crowded):
     g, x, w = map(widened, (g, x, w))
     expected = kernels.conv1d_relu_max_backward.reference(g, where, x, w, *options)
     expected = [a for a in expected if a is not None]
-    assert_near(found, expected, factor(len(w), case["dtype"]))
+    assert_near(found, expected, factor(len(w), case))
 
 
-def test_a_long_text_is_cut_into_parts():
+@pytest.mark.parametrize("products", ["ordinary", "exact"])
+def test_a_long_text_is_cut_into_parts(products):
     x, w, bias = numbers(1, 400, 3), numbers(5, 3, 2, seed=1), numbers(5, seed=2)
     check(kernels.conv1d_relu_max, x, w, bias, 1, 1, factor=3)
     x[0, 70, 1] = x[0, 300, 2] = numpy.nan  # the first of them is the maximum
-    x[0, 7] = numpy.inf
-    best, where = on_shim(kernels.conv1d_relu_max, x, w, bias, 1, 1)
+    if products == "ordinary":  # else NaN too
+        x[0, 7] = numpy.inf
+    best, where = on_shim(kernels.conv1d_relu_max, x, w, bias, 1, 1, products=products)
     with numpy.errstate(all="ignore"):
         every = numpy.maximum(kernels.conv1d.reference(x, w, 1, 1, bias), 0)
     assert numpy.isnan(best).all() and numpy.array_equal(where, every.argmax(1))
@@ -156,6 +172,30 @@ def test_equal_maxima_stand_at_the_first(dtype):
     w, bias = numpy.ones((3, 4, 2), dtype), numpy.array([0, 1, -9], dtype)
     best, where = on_shim(kernels.conv1d_relu_max, x, w, bias, 1, 1)
     assert (best == numpy.array([8, 9, 0])).all() and not where.any()
+
+
+@pytest.mark.parametrize(("products", "expected"), [("exact", 1 + 2**-12), ("TF32", 1.0)])
+def test_tf32_has_11_bits(products, expected):
+    x = numpy.full((1, 3, 1), 1 + 2**-12, "float32")
+    (out,) = on_shim(kernels.conv1d, x, numpy.ones((1, 1, 1), "float32"), 1, 1, products=products)
+    assert (out == numpy.float32(expected)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MODE == "address" or NVCC is None, reason="nvcc, once, where there is one")
+@pytest.mark.parametrize(
+    ("dtype", "tensor"), [("float32", 3), ("float32", 1), ("float16", 1), ("bfloat16", 1)]
+)
+def test_compiles_for_tensor_cores_and_stays_in_registers(dtype, tensor, tmp_path):
+    file = tmp_path / "conv1d.cu"
+    file.write_text(cuda_source.source("conv1d.cu"))
+    command = [NVCC, "-std=c++17", "-fatbin", "-Werror=all-warnings", "-Xptxas=-v"]
+    command += [f"-gencode=arch=compute_{n},code=sm_{n}" for n in (80, 90)]
+    command += [*cuda_source.MACROS[dtype], f"-DTENSOR={tensor}", "-o", str(tmp_path / "out")]
+    done = subprocess.run([*command, str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    spilled = set(re.findall(r"(\d+) bytes spill", done.stderr))
+    assert spilled == {"0"}
 
 
 def test_what_does_not_fit_is_the_references():

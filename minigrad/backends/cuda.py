@@ -9,8 +9,8 @@ __all__ = ["is_built", "matmul"]
 class Matmul:
     """`minigrad.backends.cuda.matmul`.
 
-    allow_tf32: tensor cores may round the factors of float32 products (matrices, attention) to TF32, 11
-    bits of mantissa, on GPUs from 2020 on. False by default, as in torch; with True
+    allow_tf32: tensor cores may round the factors of float32 products (matrices, attention, convolution
+    over time) to TF32, 11 bits of mantissa, on GPUs from 2020 on. False by default, as in torch; with True
     `get_float32_matmul_precision()` is "high".
     """
 
