@@ -17,7 +17,7 @@ def to_torch(obj):
     buffer = io.BytesIO()
     mg.save(obj, buffer)
     buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
+    return torch.load(buffer, weights_only=True, map_location="cpu")
 
 
 def from_torch(obj, **options):
