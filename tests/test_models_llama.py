@@ -250,6 +250,7 @@ def stepped(model, ids, first=3, most=1):
     return mg.cat(parts, 1), sum(state is not None for state in calls)
 
 
+@pytest.mark.cpu_only(reason="a step by the CPU's kernels")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("changes", [{}, {"num_key_value_heads": 4, "head_dim": 10}])
 def test_steps_by_kernels_equal_the_layers(dtype, changes):
@@ -313,7 +314,7 @@ def test_eight_bits(tied, tmp_path):
     shared = small.lm_head.weight is getattr(small.model.embed_tokens, "weight", None)
     assert shared == tied
     one, steps = stepped(small, ids[:1])
-    assert steps == (7 if tied else 0) and mg.allclose(one, found[:1], rtol=0, atol=1e-4)
+    assert steps == (7 if tied and ids.is_cpu else 0) and mg.allclose(one, found[:1], rtol=0, atol=1e-4)
     long = mg.tensor(numpy.arange(30)[None] % 50)  # products in tiles
     with mg.no_grad():
         assert mg.allclose(small(long).logits, model(long).logits, rtol=0, atol=1e-4)
