@@ -412,5 +412,5 @@ def test_keep_mask():
     # 101,000 trials: the share's standard deviation is 0.0014
     assert abs(mask.mean() - 0.7) < 0.006
     assert keep_mask(numpy.zeros(1, numpy.float32), (50,), 0.0).all()
-    assert not keep_mask((50,), 1.0, numpy.float32, numpy).any()
+    assert not keep_mask(numpy.zeros(1, numpy.float32), (50,), 1.0).any()
     assert not numpy.array_equal(mask, keep_mask(numpy.zeros(1, numpy.float32), (1000, 101), 0.3))
