@@ -76,6 +76,19 @@ def bench(stand_in: bool, quick: bool):
         yield found
 
 
+def find(supervisor: Supervisor, chosen, stand_in: bool) -> list[dict]:
+    """What the processes tell of these rows, in another order."""
+    first = sorted(chosen, key=lambda row: not row.quick)  # should the time not suffice
+    names = lambda *sections: [row.name for row in first if row.section in sections]
+    with supervisor.ending_early():
+        if stand_in:
+            return supervisor.find(names("ceilings", "checks", "steps", "kernels"))
+        found = supervisor.find(names("ceilings"))
+        # kernels are compiled meanwhile, each on one processor
+        found += supervisor.find(names("checks"), CHECKERS)
+        return found + supervisor.find(names("steps")) + supervisor.find(names("kernels"))
+
+
 def run(args) -> dict:
     """Find all rows in processes of their own; returns what write_json writes."""
     chosen = rows(args.quick)
@@ -88,15 +101,7 @@ def run(args) -> dict:
     minutes = args.minutes or (QUICK_MINUTES if args.quick else MINUTES)
     begin = time.time()
     supervisor = Supervisor(command, begin + 60 * minutes)
-    first = sorted(chosen, key=lambda row: not row.quick)  # should the time not suffice
-    names = lambda section: [row.name for row in first if row.section == section]
-    with supervisor.ending_early():
-        found = supervisor.find(names("ceilings"))
-        # kernels are compiled meanwhile, each on one processor
-        found += supervisor.find(names("checks"), 1 if args.stand_in else CHECKERS)
-        found += supervisor.find(names("steps"))
-        found += supervisor.find(names("kernels"))
-    told = {row["name"]: row for row in found}
+    told = {row["name"]: row for row in find(supervisor, chosen, args.stand_in)}
     return gpu_report.complete(
         {
             "machine": supervisor.machine,
