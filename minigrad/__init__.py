@@ -81,6 +81,7 @@ from .amp.autocast_mode import (
     set_autocast_dtype,
     set_autocast_enabled,
 )
+from .amp.old_names import cpu
 from .backends.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from .nn.functional import (
     alpha_dropout,

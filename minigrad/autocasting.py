@@ -207,3 +207,23 @@ class outside:
     def __exit__(self, *exc):
         for kind in self.before:
             set_enabled(kind, True)
+
+
+class same_again:
+    """Made now, entered later: inside, autocast is as it was when this was made."""
+
+    def __init__(self):
+        self.enabled, self.dtype = dict(settings.enabled), dict(settings.dtype)
+
+    def _exchange(self):
+        now = dict(settings.enabled), dict(settings.dtype)
+        for kind, enabled in self.enabled.items():
+            set_enabled(kind, enabled)
+        settings.dtype.update(self.dtype)
+        self.enabled, self.dtype = now
+
+    def __enter__(self):
+        self._exchange()
+
+    def __exit__(self, *exc):
+        self._exchange()

@@ -2,10 +2,10 @@
 
 import numpy
 import pytest
-from minigrad import checks
-from minigrad.op import REGISTRY, wrap
 
 import minigrad
+from minigrad import checks
+from minigrad.op import REGISTRY, wrap
 
 pytest.importorskip("ml_dtypes")
 pytestmark = pytest.mark.cpu_only(reason="CuPy computes bfloat16 itself, where NumPy needs help")
@@ -51,9 +51,7 @@ def test_op(name):
                 assert found.dtype == BFLOAT16, found.dtype
                 found = found.astype("float32")
             finite = numpy.isfinite(right)
-            numpy.testing.assert_allclose(
-                found[finite], right[finite], rtol=4 * EPS, atol=4 * EPS
-            )
+            numpy.testing.assert_allclose(found[finite], right[finite], rtol=4 * EPS, atol=4 * EPS)
 
 
 def test_long_sums():

@@ -3,7 +3,7 @@
 Micikevicius et al., "Mixed Precision Training", ICLR 2018.
 """
 
-from . import op_lists
+from . import old_names, op_lists
 from .autocast_mode import autocast, custom_bwd, custom_fwd, is_autocast_available
 from .grad_scaler import GradScaler
 

@@ -9,8 +9,8 @@ from ..autocasting import FLOAT32, LOWER, REFUSED, WIDEST, lists
 
 # Products, which cost nearly all of the time and which tensor cores make in lower precision.
 PRODUCTS = """
-    addbmm addmm affine baddbmm conv_transpose1d convolve convolve_relu_max dot_vectors
-    lstm_layer matrix_times_vector multiply_matrices parametric_relu
+    addbmm addmm affine baddbmm conv_transpose1d convolve convolve_relu_max dot_vectors lstm_layer
+    matrix_times_vector multiply_matrices parametric_relu rnn_layer
     scaled_dot_product_attention times_transposed transposed_times
 """
 # Losses: sums over a batch of what may be large or tiny.
@@ -20,22 +20,21 @@ LOSSES = """
     poisson_nll_loss smooth_l1_loss soft_margin_loss squared_error triplet_margin_loss
 """
 CPU = {
-    LOWER: PRODUCTS + "vecdot",
+    LOWER: PRODUCTS,
     FLOAT32: LOSSES
     + """
-    bernoulli_nll cdist cholesky cholesky_factor ctc_rows determinant gru_layer invert matrix_rank pinv qr_factors
-    quantile reduce_prod rnn_layer sign_and_log_determinant singular_values_and_vectors solve_matrices
-    symmetric_eigen trace
+    bernoulli_nll cdist cholesky_factor ctc_rows determinant gru_layer invert qr_factors reduce_prod
+    sign_and_log_determinant singular_values_and_vectors solve_matrices symmetric_eigen trace
     """,
-    WIDEST: "dot join_along mv stack vdot",
+    WIDEST: "dot join_along mv vdot",
 }
 CUDA = {
-    LOWER: PRODUCTS + "addmv addr chain_matmul einsum gru_layer multi_dot rnn_layer vecdot",
+    LOWER: PRODUCTS + "addmv addr chain_matmul einsum gru_layer",
     FLOAT32: LOSSES
     + """
     acos asin cdist cosh cosine_similarity dist erfinv exp expm1 log log10 log1p log2
-    log_softmax_along matrix_norm normalise pow_arrays reciprocal reduce_logsumexp reduce_prod
-    reduce_sum rsqrt running_product running_sum sinh soft_plus softmax_along tan vector_norm
+    log_softmax_along normalise pow_arrays reciprocal reduce_logsumexp reduce_prod reduce_sum rsqrt
+    running_product running_sum sinh soft_plus softmax_along tan vector_norm
     """,
     WIDEST: "add_advanced atan2 bilinear cross dot scatter_add_along tensordot vdot",
     REFUSED: "bernoulli_nll",

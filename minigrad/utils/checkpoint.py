@@ -3,6 +3,7 @@
 Chen et al. 2016, "Training deep nets with sublinear memory cost".
 """
 
+from ..autocasting import same_again
 from ..autograd.function import Function
 from ..autograd.gradients import backward as run
 from ..engine import enable_grad, state
@@ -32,6 +33,7 @@ class _Checkpoint(Function):
     def forward(ctx, function, preserve, kwargs, *args):
         ctx.function, ctx.kwargs, ctx.args = function, kwargs, args
         ctx.random = default_generator.get_state() if preserve else None
+        ctx.autocast = same_again()
         ctx.save_for_backward(*(a for a in args if isinstance(a, Tensor)))
         return function(*args, **kwargs)
 
@@ -46,7 +48,7 @@ class _Checkpoint(Function):
         if ctx.random is not None:
             default_generator.set_state(ctx.random)
         try:
-            with enable_grad():
+            with enable_grad(), ctx.autocast:
                 outputs = ctx.function(*args, **ctx.kwargs)
         finally:
             default_generator.set_state(now)

@@ -17,11 +17,6 @@ OPTIMIZERS = {
 }  # fmt: skip
 STRATEGIES = ("no", "steps", "epoch")
 ORDERS = ("random", "sequential", "group_by_length")
-NO_MIXED = (
-    "{name}=True: there is no mixed precision, for minigrad has no autocast. On a CPU it would gain "
-    "nothing either: NumPy computes float16 and bfloat16 through float32, which costs time and "
-    "precision. Leave it False"
-)
 
 
 def refuses_unknown(cls):
@@ -71,6 +66,8 @@ class TrainingArguments:
     label_smoothing_factor   the share of a label that is spread over all classes
     label_names         the inputs that are labels; found in the model's forward where not given
     include_for_metrics what compute_metrics gets besides: "inputs", "loss"
+    fp16, bf16          mixed precision, one of both: the model and its loss run under autocast; fp16
+                        needs a GPU and scales the loss
     disable_tqdm        True: logs are printed, no bar; None: a bar where the output is a terminal
     report_to           "none": there are no other reports
     """
@@ -164,9 +161,8 @@ class TrainingArguments:
                 f"report_to={self.report_to!r}: there are no such reports; choose 'none', and read "
                 "trainer.state.log_history, or take logs in a callback's on_log"
             )
-        for name in ("fp16", "bf16"):
-            if getattr(self, name):
-                raise ValueError(NO_MIXED.format(name=name))
+        if self.fp16 and self.bf16:
+            raise ValueError("At most one of fp16 and bf16 can be True, but not both")
 
     def _check_numbers(self):
         for name in (

@@ -13,6 +13,7 @@ from ...utils.data import DataLoader
 from . import checkpoints
 from .data import EpochBatches
 from .evaluation import speed_metrics
+from .precision import Precision
 from .saving import Place, Saving
 from .state import TrainerState
 
@@ -25,7 +26,7 @@ class TrainOutput(NamedTuple):
     metrics: dict[str, float]
 
 
-class Fitting(Saving):
+class Fitting(Saving, Precision):
     """train(), and training_step() which may be overridden."""
 
     def train(
@@ -53,6 +54,7 @@ class Fitting(Saving):
             epochs = math.ceil(args.num_train_epochs)
         if self._own_schedule:
             self.lr_scheduler = None
+        self.scaler = self._make_scaler()
         self.create_optimizer_and_scheduler(max_steps)
         self.state = TrainerState()
         self._place = Place()
@@ -158,7 +160,8 @@ class Fitting(Saving):
         model.train()
         inputs = self.prepare_inputs(inputs)
         own = self.count_items([inputs])
-        loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+        with self.autocast_smart_context_manager():
+            loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         scaled = self.loss_is_scaled_for_ga
         if scaled is None:
             scaled = self.compute_loss_func is not None
@@ -167,7 +170,7 @@ class Fitting(Saving):
                 loss = loss * (own / num_items_in_batch)
             else:
                 loss = loss / self.current_gradient_accumulation_steps
-        loss.backward()
+        self.scaler.scale(loss).backward()
         return loss.detach()
 
     def _add_loss(self, loss: float) -> None:
@@ -178,7 +181,8 @@ class Fitting(Saving):
         place.loss_sum += loss
 
     def _update(self) -> None:
-        """Clip, step, go on in the schedule."""
+        """Clip, step, go on in the schedule; neither where a gradient of fp16 overflowed."""
+        self.scaler.unscale_(self.optimizer)
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         if self.args.max_grad_norm > 0:
             norm = clip_grad_norm_(parameters, self.args.max_grad_norm)
@@ -186,10 +190,13 @@ class Fitting(Saving):
             norm = get_total_norm([p.grad for p in parameters])
         self._place.grad_norm = norm.item()
         self.event("on_pre_optimizer_step")
-        self.optimizer.step()
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.event("on_optimizer_step")
         self._place.learning_rate = float(self.optimizer.param_groups[0]["lr"])
-        if not isinstance(self.lr_scheduler, ReduceLROnPlateau):
+        stepped = self.scaler.get_scale() >= scale
+        if stepped and not isinstance(self.lr_scheduler, ReduceLROnPlateau):
             self.lr_scheduler.step()
         self.optimizer.zero_grad()
         self.state.global_step += 1

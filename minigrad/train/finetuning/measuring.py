@@ -16,6 +16,7 @@ from .evaluation import (
     speed_metrics,
     to_arrays,
 )
+from .precision import in_float32
 from .streams import kept
 
 
@@ -127,7 +128,7 @@ class Measuring:
         has_labels = bool(names) and all(inputs.get(name) is not None for name in names)
         labels = tuple(inputs[name] for name in names) if has_labels else None
         loss = None
-        with no_grad():
+        with no_grad(), self.autocast_smart_context_manager():
             if has_labels:
                 loss, outputs = self.compute_loss(
                     model, dict(inputs), return_outputs=True,
@@ -145,4 +146,4 @@ class Measuring:
         else:
             found = (outputs,)
         single = lambda parts: parts[0] if parts is not None and len(parts) == 1 else parts
-        return loss, single(found), single(labels)
+        return loss, single(in_float32(found)), single(labels)

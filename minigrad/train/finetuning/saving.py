@@ -68,6 +68,7 @@ class Saving:
                     folder,
                     optimizer=self.optimizer.state_dict(),
                     scheduler=self.lr_scheduler.state_dict(),
+                    scaler=self.scaler.state_dict(),
                     place=asdict(self._place),
                     shape=self._shape(len(self.callback_handler.context["train_dataloader"])),
                     epoch_rng=self._epoch_rng,
@@ -98,6 +99,8 @@ class Saving:
             )
         self.optimizer.load_state_dict(parts["optimizer"])
         self.lr_scheduler.load_state_dict(parts["scheduler"])
+        if parts.get("scaler"):
+            self.scaler.load_state_dict(parts["scaler"])
         checkpoints.load_model(self.model, folder)
         for callback in self.callback_handler.callbacks:
             saved = state.stateful_callbacks.get(type(callback).__name__)
