@@ -27,9 +27,8 @@ def _loaded():
 @contextlib.contextmanager
 def gpu():
     """minigrad sees a GPU inside: gives the cupy module. MINIGRAD_TEST_CUPY=real insists on a real one."""
-    if (
-        os.environ.get("MINIGRAD_TEST_CUPY") == "real" or str(FOLDER) in sys.path
-    ):  # or inside already
+    inside = str(FOLDER) in sys.path
+    if inside or os.environ.get("MINIGRAD_TEST_CUPY") == "real":
         yield backend.require_cupy()
         return
     before = _loaded()
