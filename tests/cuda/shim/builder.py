@@ -72,8 +72,8 @@ def _build(source, path, defines, sanitize):
     text += _dynamic_shared(source) + "\n}\n"
     exports = " ".join(f"SHIM_KERNEL({name})" for name in names)
     text += f"SHIM_EXPORTS({exports})\n"
-    library = _compile(text, SANITIZE[sanitize], _runtime(sanitize), "cu")
-    return Module(library, sanitize)
+    runtime = _runtime(sanitize)
+    return Module(_compile(text, SANITIZE[sanitize], runtime, "cu"), sanitize, runtime)
 
 
 def _kernels(source):
@@ -121,7 +121,7 @@ def _compile(text, flags, library, kind):
         raise CompileError("g++ is not installed")
     key = hashlib.sha256(_headers())
     key.update(repr((text, list(flags), library, OPTIONS, platform_stamp())).encode())
-    for header in sorted(KERNELS.glob("*.cuh")):
+    for header in sorted(KERNELS.glob("*.cuh")) if library else ():
         key.update(header.read_bytes())
     done = cache_folder() / f"{kind}-{key.hexdigest()[:24]}.so"
     if done.exists():
@@ -203,13 +203,13 @@ _one_at_a_time = threading.Lock()
 class Module:
     """A compiled .cu file."""
 
-    def __init__(self, path, sanitize):
+    def __init__(self, path, sanitize, runtime):
         self.sanitize = sanitize
         self.path = path
         if sanitize == "address" and "libasan" not in os.environ.get("LD_PRELOAD", ""):
             raise RuntimeError("sanitize='address' needs a process with sanitizer_environment()")
         self.library = ctypes.CDLL(str(path))
-        self.runtime = ctypes.CDLL(str(_runtime(sanitize)))
+        self.runtime = ctypes.CDLL(str(runtime))
         self.runtime.shim_launch.restype = ctypes.c_char_p
         self.statics = ctypes.c_void_p(), ctypes.c_void_p()
         self.library.shim_statics(*map(ctypes.byref, self.statics))
