@@ -1,8 +1,8 @@
 """LSTM and GRU on the GPU: the library's matrix products, and recurrent.cu for the rest of each step.
 
 The products with the inputs are made for all steps at once before, those of the weights' gradients
-after; within the steps there remain the product of the state with W_hh and one launch. An LSTM of few
-hidden units takes all its steps in one launch: lstm_sequence_cuda.py.
+after; within the steps there remain the product of the state with W_hh and one launch. Layers of few
+hidden units take all their steps in one launch: sequence_cuda.py.
 """
 
 import functools
@@ -12,7 +12,7 @@ import numpy
 from ..backend import array_module
 from ..capture import keep as keep_for_graph
 from ..capture import outside
-from . import cuda_source, lstm_sequence_cuda
+from . import cuda_source, sequence_cuda
 from .cublas import matmul
 from .gru import gru_backward, gru_forward
 from .lstm import lstm_backward, lstm_forward
@@ -94,9 +94,8 @@ def lstm_forward_cuda(x, h0, c0, w_ih, w_hh, bias, sizes, batch_first, reverse, 
     h, c = h0.copy("C"), c0.copy("C")
     from_x = matmul(x, w_ih.T)
     from_x += bias
-    if lstm_sequence_cuda.fits(x, len(h), size):
-        order = sizes, batch_first, reverse
-        lstm_sequence_cuda.forward(from_x, w_hh, h, c, out, *kept, *order)
+    if sequence_cuda.fits(x, len(h), size):
+        sequence_cuda.lstm(from_x, w_hh, h, c, out, *kept, sizes, batch_first, reverse)
         return out, h, c, gates, cells
     w_hh = w_hh.T
     from_h = xp.empty((len(h), 4 * size), x.dtype)
@@ -121,8 +120,8 @@ def lstm_backward_cuda(
     d_gates = xp.empty((len(x), 4 * size), x.dtype)
     order = sizes, batch_first, reverse
     given = [xp.ascontiguousarray(a) for a in (g_out, gates, cells, c0)]
-    if lstm_sequence_cuda.fits(x, len(dh), size):
-        lstm_sequence_cuda.backward(*given, w_hh, dh, dc, d_gates, *order)
+    if sequence_cuda.fits(x, len(dh), size):
+        sequence_cuda.lstm_backward(*given, w_hh, dh, dc, d_gates, *order)
     else:
         step = xp.empty((len(dh), 4 * size), x.dtype)
         for start, hop, count, *before in reversed(list(_steps(*order))):
@@ -158,10 +157,15 @@ def gru_forward_cuda(x, h0, w_ih, w_hh, b_ih, b_hh, sizes, batch_first, reverse,
     out = xp.empty((n, size), x.dtype)
     kept, (gates,) = _empty(xp, keep, (x.dtype, n, 4 * size))
     h, b_hh = h0.copy("C"), xp.ascontiguousarray(b_hh)
-    from_x = matmul(x, w_ih.T) + b_ih
+    from_x = matmul(x, w_ih.T)
+    from_x += b_ih
+    if sequence_cuda.fits(x, len(h), size):
+        sequence_cuda.gru(from_x, w_hh, b_hh, h, out, *kept, sizes, batch_first, reverse)
+        return out, h, gates
+    w_hh = w_hh.T
     from_h = xp.empty((len(h), 3 * size), x.dtype)
     for start, hop, count, _, _ in _steps(sizes, batch_first, reverse):
-        matmul(h[:count], w_hh.T, out=from_h[:count])
+        matmul(h[:count], w_hh, out=from_h[:count])
         _launch("gru_step", count, size, from_x, from_h, b_hh, h, out, *kept, start, hop)
     return out, h, gates
 
@@ -178,25 +182,16 @@ def gru_backward_cuda(
     xp, size = array_module(x), w_hh.shape[1]
     dh = g_h.copy("C")
     from_x, from_h = (xp.empty((len(x), 3 * size), x.dtype) for _ in range(2))
-    step = xp.empty((len(dh), 3 * size), x.dtype)
-    before = _previous(out, h0, sizes, batch_first, reverse)
-    g_out, gates = xp.ascontiguousarray(g_out), xp.ascontiguousarray(gates)
-    for start, hop, count, _, _ in reversed(list(_steps(sizes, batch_first, reverse))):
-        _launch(
-            "gru_step_backward",
-            count,
-            size,
-            g_out,
-            gates,
-            before,
-            dh,
-            from_x,
-            from_h,
-            step,
-            start,
-            hop,
-        )
-        dh[:count] += matmul(step[:count], w_hh)
+    order = sizes, batch_first, reverse
+    before = _previous(out, h0, *order)
+    given = *(xp.ascontiguousarray(a) for a in (g_out, gates)), before
+    if sequence_cuda.fits(x, len(dh), size):
+        sequence_cuda.gru_backward(*given, w_hh, dh, from_x, from_h, *order)
+    else:
+        step = xp.empty((len(dh), 3 * size), x.dtype)
+        for start, hop, count, _, _ in reversed(list(_steps(*order))):
+            _launch("gru_step_backward", count, size, *given, dh, from_x, from_h, step, start, hop)
+            dh[:count] += matmul(step[:count], w_hh)
     dx = matmul(from_x, w_ih) if wanted[0] else None
     dw_ih = matmul(from_x.T, x) if wanted[1] else None
     dw_hh = matmul(from_h.T, before) if wanted[2] else None
