@@ -65,11 +65,11 @@ class Training:
     Whoever builds and runs it does so inside `side.computing(mode.computed)`.
     """
 
-    def __init__(self, name: str, side: Side, mode: Mode, *, small=False, check=False):
+    def __init__(self, name: str, side: Side, mode: Mode, size: str, *, check=False):
         self.side, self.mode = side, mode
         with side.scope():
             maker = Maker(side, mode.computed)
-            self.model, self.loss = build(name, maker, small, dropout=not check)
+            self.model, self.loss = build(name, maker, size, dropout=not check)
             rate, decay = (0.0, 0.0) if check else (1e-4, 1e-2)
             options = {} if side is REFERENCE else {"fused": True, "capturable": mode.graph}
             self.optimizer = side.t.optim.AdamW(
@@ -132,12 +132,12 @@ class Training:
         return {"loss": host(self.last), **gradients}
 
 
-def check_step(name: str, mode: Mode, ours: Side, theirs: Side | None, fresh) -> dict:
-    """Errors of a small step's loss and gradients, ours and torch's; Wrong if ours is above the bound.
+def check_step(name: str, mode: Mode, size: str, ours: Side, theirs: Side | None, fresh) -> dict:
+    """Errors of a step's loss and gradients, ours and torch's; Wrong if ours is above the bound.
 
     A gradient far below the others is held to their size: the key's bias has none but rounding.
     """
-    reference = Training(name, REFERENCE, MODES["float32"], small=True, check=True)
+    reference = Training(name, REFERENCE, MODES["float32"], size, check=True)
     reference.run()
     right = reference.values()
     gradients = [float((x**2).sum()) for key, x in right.items() if key != "loss"]
@@ -145,7 +145,7 @@ def check_step(name: str, mode: Mode, ours: Side, theirs: Side | None, fresh) ->
 
     def computed(side):
         with side.computing(mode.computed):
-            training = Training(name, side, mode, small=True, check=True)
+            training = Training(name, side, mode, size, check=True)
             training.run()
             return training.values()
 

@@ -46,6 +46,8 @@ class Bench:
     @classmethod
     def open(cls, cupy, torch, *, tiny: bool = False, quick: bool = False) -> "Bench":
         """For the GPU in use. torch: the module or None; with tiny it computes on the CPU."""
+        gc.collect()
+        gc.freeze()  # the libraries' own objects need not be looked through before each row
         properties = minigrad.cuda.get_device_properties()
         clock = Clock(cupy, 0 if tiny else properties.L2_cache_size, tiny)
         theirs = None if torch is None else Side("torch", torch, "cpu" if tiny else "cuda")
@@ -129,7 +131,8 @@ def _check(one: Case, precision: Precision, direction: str, bench: Bench) -> dic
 
 def _check_step(name: str, mode: Mode, bench: Bench) -> dict:
     _must(why_not(bench.ours, mode))
-    return check_step(name, mode, bench.ours, bench.theirs, bench.fresh)
+    size = "tiny" if bench.tiny else "check"
+    return check_step(name, mode, size, bench.ours, bench.theirs, bench.fresh)
 
 
 def _must(reason: str | None) -> None:
@@ -148,7 +151,7 @@ def _step_rows():
 
 def _time_step(name: str, mode: Mode, bench: Bench) -> dict:
     _must(why_not(bench.ours, mode))
-    build = lambda side: Training(name, side, mode, small=bench.tiny)
+    build = lambda side: Training(name, side, mode, "tiny" if bench.tiny else "full")
     sides = {side.name: (side, why_not(side, mode)) for side in bench.sides}
     timed, _ = _timed(bench, sides, build, mode.computed, cold=False)
     return {"step": name, "mode": mode.name, **timed}

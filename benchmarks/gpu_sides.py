@@ -34,9 +34,9 @@ PRECISIONS = {
     p.name: p
     for p in (
         Precision("float32", "float32", False, 1e-5, 1e-5),
-        Precision("tf32", "float32", True, 3e-3, 1e-2),
-        Precision("float16", "float16", False, 5e-3, 1e-2),
-        Precision("bfloat16", "bfloat16", False, 3e-2, 5e-2),
+        Precision("tf32", "float32", True, 3e-3, 2e-2),
+        Precision("float16", "float16", False, 5e-3, 2e-2),
+        Precision("bfloat16", "bfloat16", False, 3e-2, 1e-1),
     )
 }
 

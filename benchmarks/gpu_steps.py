@@ -9,30 +9,32 @@ from types import SimpleNamespace
 import numpy
 from minigrad.benchmarks.gpu_sides import Maker
 
-STEPS: dict[str, tuple] = {}  # name: (build, sizes, small sizes)
+STEPS: dict[str, tuple] = {}  # name: (build, {"full": sizes, "check": ..., "tiny": ...})
 
 
-def step(name, small, **sizes):
-    """Register a step with the sizes that it is timed at, and small ones for comparing."""
+def step(name, tiny, check=(), **sizes):
+    """Register a step: sizes that it is timed at; what differs on the stand-in; and for comparing."""
 
     def register(build):
-        STEPS[name] = build, sizes, {**sizes, **small}
+        less = {**sizes, **tiny}
+        STEPS[name] = build, {"full": sizes, "check": {**less, **dict(check)}, "tiny": less}
         return build
 
     return register
 
 
-def build(name: str, maker: Maker, small: bool, dropout: bool):
-    """(model, loss function) of a step; without dropout for comparing."""
-    function, sizes, less = STEPS[name]
-    chosen = dict(less if small else sizes)
+def build(name: str, maker: Maker, size: str, dropout: bool):
+    """(model, loss function) of a step; without dropout for comparing. size: full, check or tiny."""
+    function, sizes = STEPS[name]
+    chosen = dict(sizes[size])
     if not dropout:
         chosen["dropout"] = 0.0
     return function(maker, SimpleNamespace(**chosen))
 
 
 @step(
-    "text MLP", small=dict(B=5, T=7, V=50, D=9, H=16),
+    "text MLP", tiny=dict(B=5, T=7, V=50, D=9, H=16),
+    check=dict(B=31, T=70, V=900, D=90, H=160),
     B=512, T=256, V=30_000, D=300, H=512, classes=2, dropout=0.5,
 )  # fmt: skip
 def mlp(m, s):
@@ -56,7 +58,7 @@ def mlp(m, s):
 
 
 @step(
-    "TextCNN", small=dict(B=3, T=10, V=50, D=10, maps=4),
+    "TextCNN", tiny=dict(B=3, T=10, V=50, D=10, maps=4),
     B=256, T=64, V=20_000, D=300, widths=(3, 4, 5), maps=100, classes=2, dropout=0.5,
 )  # fmt: skip
 def textcnn(m, s):
@@ -81,7 +83,8 @@ def textcnn(m, s):
 
 
 @step(
-    "LSTM classifier", small=dict(B=3, T=7, V=50, D=6, H=8),
+    "LSTM classifier", tiny=dict(B=3, T=7, V=50, D=6, H=8),
+    check=dict(B=7, T=20, V=300, D=40, H=72),
     B=64, T=200, V=20_000, D=300, H=256, layers=2, classes=2, dropout=0.0,
 )  # fmt: skip
 def lstm(m, s):
@@ -104,7 +107,8 @@ def lstm(m, s):
 
 
 @step(
-    "BiLSTM tagger", small=dict(B=3, T=7, V=50, D=6, H=8),
+    "BiLSTM tagger", tiny=dict(B=3, T=7, V=50, D=6, H=8),
+    check=dict(B=7, T=20, V=300, D=40, H=72),
     B=64, T=50, V=20_000, D=100, H=256, tags=17, dropout=0.0,
 )  # fmt: skip
 def tagger(m, s):
@@ -162,7 +166,8 @@ def _block(m, s):
 
 
 @step(
-    "GPT", small=dict(B=2, T=11, V=31, D=24, heads=3, layers=2),
+    "GPT", tiny=dict(B=2, T=11, V=31, D=16, heads=2, layers=1),
+    check=dict(B=3, T=75, V=131, D=96, heads=3, layers=2),
     B=64, T=256, V=65, D=384, heads=6, layers=4, dropout=0.2,
 )  # fmt: skip
 def gpt(m, s):
@@ -193,7 +198,8 @@ def gpt(m, s):
 
 
 @step(
-    "MiniLM BERT", small=dict(B=3, T=10, V=50, D=24, heads=3, layers=2),
+    "MiniLM BERT", tiny=dict(B=2, T=10, V=50, D=16, heads=2, layers=1),
+    check=dict(B=3, T=75, V=131, D=96, heads=3, layers=2),
     B=32, T=128, V=30_522, D=384, heads=12, layers=6, classes=2, dropout=0.1,
 )  # fmt: skip
 def bert(m, s):

@@ -66,8 +66,8 @@ class Supervisor:
                         found.append(line)
                         left.remove(line["name"])
             if self.stopping:
-                why = "interrupted"
-            elif len(left) == count:
+                return found + [{"name": name, "skipped": "interrupted"} for name in left]
+            if len(left) == count:
                 why = "the process that measures ended before its first row"
                 if not found:
                     raise RuntimeError(why)
