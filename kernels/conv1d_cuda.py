@@ -1,4 +1,4 @@
-"""Convolution over time on the GPU: how conv1d.cu is launched. The definitions stand in conv1d.py.
+"""Convolution over time on the GPU: how conv1d.cu and conv1d_max.cu are launched; see conv1d.py.
 
 Numbers of 16 bits are multiplied on tensor cores, and so are float32: each as the sum of two TF32, which
 is as exact as float32, or, where minigrad.backends.cuda.matmul.allow_tf32 says so, as one. float64, and
@@ -35,11 +35,9 @@ def _fits(rows, columns, *arrays):
     )
 
 
-def _launch(kernel, dtype, grid, *arguments, threads=THREADS, shared=0):
-    cuda_source.launch(
-        "conv1d.cu", kernel, dtype, grid, threads, *arguments, shared=shared,
-        macros=_macros(dtype, cuda_source.gpu().capability),
-    )  # fmt: skip
+def _launch(kernel, dtype, grid, *arguments, threads=THREADS):
+    macros = _macros(dtype, cuda_source.gpu().capability)
+    cuda_source.launch("conv1d.cu", kernel, dtype, grid, threads, *arguments, macros=macros)
 
 
 def _macros(dtype, capability):
@@ -187,14 +185,14 @@ def conv1d_relu_max_backward_cuda(g, where, x, w, length, stride, dilation, want
     if wanted[0]:
         dx = xp.empty((batch, length, channels), dtype)
         matrix = xp.ascontiguousarray(w.transpose(2, 0, 1))
-        _launch(
-            "conv1d_max_input", dtype, (batch, heights[0]), g, where, matrix, dx, filters, steps, length,
-            *shape, threads=cuda_source.THREADS, shared=room,
+        cuda_source.launch(
+            "conv1d_max.cu", "conv1d_max_input", dtype, (batch, heights[0]), cuda_source.THREADS,
+            g, where, matrix, dx, filters, steps, length, *shape, shared=room,
         )  # fmt: skip
     if wanted[1]:
         dw = xp.empty(w.shape, dtype)
-        _launch(
-            "conv1d_max_weight", dtype, (filters, heights[1]), g, where, xp.ascontiguousarray(x), dw,
-            batch, filters, length, *shape,
+        cuda_source.launch(
+            "conv1d_max.cu", "conv1d_max_weight", dtype, (filters, heights[1]), THREADS,
+            g, where, xp.ascontiguousarray(x), dw, batch, filters, length, *shape,
         )  # fmt: skip
     return dx, dw

@@ -8,7 +8,7 @@ library's products busy, and turn into their gradients in the same memory.
 from ..backend import array_module
 from . import cuda_source
 from .cross_entropy import cross_entropy, cross_entropy_backward, linear_cross_entropy
-from .matmul import product
+from .cublas import matmul
 
 NUMBERS = 1 << 26  # logits at a time
 
@@ -29,15 +29,17 @@ def linear_cross_entropy_cuda(
     rows = max(1, NUMBERS // classes)
     for first in range(0, count, rows):
         part = slice(first, first + rows)
-        logits = product[xp](h[part], w.T, bias=bias)
+        logits = matmul(h[part], w.T)
+        if bias is not None:
+            logits += bias
         losses[part], total = cross_entropy[xp](logits, target[part], *options)
         if not gradients:
             continue
         g = cross_entropy_backward[xp](scale[part], logits, total, target[part], *options, logits)
-        product[xp](g, w, out=of_h[part])
+        matmul(g, w, out=of_h[part])
         if of_w is None:
-            of_w, of_bias = product[xp](g.T, h[part]), g.sum(0)
+            of_w, of_bias = matmul(g.T, h[part]), g.sum(0)
         else:
-            product[xp](g.T, h[part], out=of_w, add=True)
+            of_w += matmul(g.T, h[part])
             of_bias += g.sum(0)
     return losses, of_h, of_w, None if bias is None else of_bias

@@ -5,10 +5,11 @@
 // two buffers, so one __syncthreads a slice. Where the operands' numbers come from is the loaders'
 // business: fetch() reads a thread's share of the next slice, put() writes it to a buffer.
 //
-// By ordinary arithmetic, a thread keeps 8 rows x 4 columns of the tile in registers: 32 multiplications
-// for 12 numbers read. With TENSOR (mma.cuh) each of the 4 warps has 32 rows x 32 columns on tensor
-// cores, as TF32, which 16-bit numbers are without loss. A float is rounded to one (TENSOR 1), or is the
-// sum of two (TENSOR 3), whose three larger products are as exact as float32; infinity becomes NaN then.
+// By ordinary arithmetic, a thread keeps 8 rows x 4 columns of the tile in registers: 32
+// multiplications for 12 numbers read. With TENSOR (mma.cuh) each of the 4 warps has 32 rows x 32
+// columns on tensor cores, as TF32, which 16-bit numbers are without loss. A float is rounded to one
+// (TENSOR 1), or is the sum of two (TENSOR 3), whose three larger products are as exact as float32;
+// infinity becomes NaN then.
 
 #ifndef TENSOR
 #define TENSOR 0
@@ -121,14 +122,14 @@ struct Sums {
 #pragma unroll
                 for (int e = 0; e < 2; e++) b[j].set(e, right[first + k + e * 4][other + 8 * j]);
             if (TENSOR == 3) {  // the small ones first
-                multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].rest, b[j].bits[0], b[j].bits[1]); });
-                multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].rest[0], b[j].rest[1]); });
+                each([&](int i, int j) { mma_tf32(c[i][j], a[i].rest, b[j].bits[0], b[j].bits[1]); });
+                each([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].rest[0], b[j].rest[1]); });
             }
-            multiply([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].bits[0], b[j].bits[1]); });
+            each([&](int i, int j) { mma_tf32(c[i][j], a[i].bits, b[j].bits[0], b[j].bits[1]); });
         }
     }
     template <class Product>
-    __device__ __forceinline__ static void multiply(Product product) {
+    __device__ __forceinline__ static void each(Product product) {
 #pragma unroll
         for (int i = 0; i < 2; i++)
 #pragma unroll

@@ -2,22 +2,9 @@
 
 from ..backend import array_module
 from . import cuda_source
-from .matmul import product
-from .recurrent import layout, previous, walk
+from .cublas import matmul
+from .recurrent_cuda import _fits, _previous, _steps
 from .rnn import rnn_backward, rnn_forward
-
-
-def _fits(*arrays):
-    """True for arrays of one dtype that computes with itself, none of them empty."""
-    exact = cuda_source.known(*arrays) and cuda_source.wider(arrays[0].dtype) == arrays[0].dtype
-    return exact and all(x.size for x in arrays)
-
-
-def _steps(sizes, batch_first, reverse):
-    """(first row, hop, sequences) of each step."""
-    counts, starts, hop = layout(sizes, batch_first)
-    counts, starts = counts.tolist(), starts.tolist()
-    return [(starts[t], hop, counts[t]) for t, _ in walk(sizes, reverse) if counts[t]]
 
 
 def _launch(kernel, *arguments, count, size):
@@ -34,10 +21,11 @@ def rnn_forward_cuda(x, h0, w_ih, w_hh, bias, sizes, batch_first, reverse, relu)
         return rnn_forward.reference(x, h0, w_ih, w_hh, bias, sizes, batch_first, reverse, relu)
     xp, size = array_module(x), w_hh.shape[1]
     out, h = xp.empty((len(x), size), x.dtype), h0.copy("C")
-    from_x = xp.ascontiguousarray(product[xp](x, w_ih.T, bias=bias))
+    from_x = xp.ascontiguousarray(matmul(x, w_ih.T))
+    from_x += bias
     from_h = xp.empty(h.shape, x.dtype)
-    for start, hop, count in _steps(sizes, batch_first, reverse):
-        product[xp](h[:count], w_hh.T, out=from_h[:count])
+    for start, hop, count, *_ in _steps(sizes, batch_first, reverse):
+        matmul(h[:count], w_hh.T, out=from_h[:count])
         _launch("rnn_step", from_x, from_h, h, out, start, hop, relu, count=count, size=size)
     return out, h
 
@@ -52,15 +40,15 @@ def rnn_backward_cuda(
             g_out, g_h, out, x, h0, w_ih, w_hh, sizes, batch_first, reverse, relu, wanted
         )
     xp, size = array_module(x), w_hh.shape[1]
-    before = previous(out, h0, sizes, batch_first, reverse)
+    before = _previous(out, h0, sizes, batch_first, reverse)
     g_out, out, dh = xp.ascontiguousarray(g_out), xp.ascontiguousarray(out), g_h.copy("C")
     d, step = xp.empty(out.shape, out.dtype), xp.empty(dh.shape, dh.dtype)
-    for start, hop, count in reversed(_steps(sizes, batch_first, reverse)):
+    for start, hop, count, *_ in reversed(list(_steps(sizes, batch_first, reverse))):
         _launch(
             "rnn_step_backward", g_out, out, dh, d, step, start, hop, relu, count=count, size=size
         )
-        product[xp](step[:count], w_hh, out=dh[:count])
-    dx = product[xp](d, w_ih) if wanted[0] else None
-    dw_ih = product[xp](d.T, x) if wanted[1] else None
-    dw_hh = product[xp](d.T, before) if wanted[2] else None
+        matmul(step[:count], w_hh, out=dh[:count])
+    dx = matmul(d, w_ih) if wanted[0] else None
+    dw_ih = matmul(d.T, x) if wanted[1] else None
+    dw_hh = matmul(d.T, before) if wanted[2] else None
     return dx, dh, dw_ih, dw_hh, d.sum(0)

@@ -97,10 +97,29 @@ def test_plain_recurrent_layer(sizes, inputs, size, dtype, order, reverse, relu,
     given = [numbers(*shape, dtype=dtype, seed=i) * 0.5 for i, shape in enumerate(shapes)]
     walk = tuple(sizes), order == "batch first", reverse, relu
     check(rnn.rnn_forward, *given, *walk, factor=3)
-    out, _ = rnn.rnn_forward.reference(*given, *walk)
+    out = rnn.rnn_forward.reference(*given, *walk)[0]
     g_out, g_h = numbers(n, size, dtype=dtype, seed=6), numbers(batch, size, dtype=dtype, seed=7)
-    check(rnn.rnn_backward, g_out, g_h, out, *given[:4], *walk, wanted, factor=30)
+    check(
+        rnn.rnn_backward,
+        g_out,
+        g_h,
+        out,
+        *given[:4],
+        *walk,
+        wanted,
+        factor=30,
+    )
     assert rnn_cuda._fits(*given) == (n > 0)
+
+
+def test_plain_recurrent_layer_of_halves(launched):
+    shapes = (4, 3), (4, 5), (5, 3), (5, 5), (5,), (4, 5), (4, 5)
+    *given, g_out, g_h = (numbers(*s, dtype="float16", seed=i) / 2 for i, s in enumerate(shapes))
+    walk = (4,), False, False, False  # one step: what is rounded in it, another would take up
+    check(rnn.rnn_forward, *given, *walk, factor=2)
+    out = rnn.rnn_forward.reference(*given, *walk)[0]
+    check(rnn.rnn_backward, g_out, g_h, out, *given[:4], *walk, (True, True, True), factor=4)
+    assert launched == {"rnn_step", "rnn_step_backward"}
 
 
 # -- updates of some rows ------------------------------------------------------------------------------

@@ -36,9 +36,12 @@ __all__ = ["conv1d", "conv1d_relu_max", "conv2d", "conv_transpose1d"]
 def _channels_last(xp, x, padding):
     """(B, C, *S) padded, as contiguous (B, *S, C)."""
     x = xp.moveaxis(x, 1, -1)
-    if any(before or after for before, after in padding):
-        return xp.pad(x, ((0, 0), *padding, (0, 0)))
-    return xp.ascontiguousarray(x)
+    if not any(before or after for before, after in padding):
+        return xp.ascontiguousarray(x)
+    sides = list(zip(x.shape[1:-1], padding, strict=True))
+    out = xp.zeros((len(x), *(n + sum(both) for n, both in sides), x.shape[-1]), x.dtype)
+    out[(slice(None), *(slice(before, before + n) for n, (before, _) in sides))] = x
+    return out
 
 
 def _windows(xp, x, kernel, stride, dilation):
