@@ -53,7 +53,8 @@ def _points(ax, rows, value):
 
 def _times(ax, rows, names):
     _points(ax, rows, lambda row, side: row["times"].get(side, {}).get("call"))
-    ax.set_xscale("log")
+    calls = [times["call"] for row in rows for times in row["times"].values()] or [1.0]
+    _logarithmic(ax, min(calls) / 1.6, max(calls) * 1.6)
     ax.set_xlabel("ms a step", fontsize=8)
     _rows(ax, names)
 
@@ -76,9 +77,19 @@ def _ratios(ax, rows, key, label):
                 f"{ratio:.2f}", (ratio, y), xytext=(-4 if ratio <= 1 else 4, 0), fontsize=7,
                 textcoords="offset points", ha="right" if ratio <= 1 else "left", va="center",
             )  # fmt: skip
-    ax.set_xscale("log")
     found = [row[key] for row in rows if key in row] or [1.0]
-    ax.set_xlim(min(0.5, *found) / 2, max(2.0, *found) * 2)
+    _logarithmic(ax, min(0.5, *found) / 1.6, max(2.0, *found) * 1.6)
     ax.axvline(1, color="black", lw=1)
     ax.set_xlabel(f"{label} (left: minigrad is faster)", fontsize=8)
     _rows(ax, ["" for _ in rows])
+    ax.tick_params(axis="y", length=0)
+
+
+def _logarithmic(ax, low, high):
+    """The horizontal axis from low to high, marked at 1, 2, 5, 10 and so on."""
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    marks = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5)]
+    marks = [mark for mark in marks if low <= mark <= high]
+    ax.set_xticks(marks, [f"{mark:g}" for mark in marks])
+    ax.minorticks_off()
