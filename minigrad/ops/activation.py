@@ -326,7 +326,10 @@ def _softmax(name, op, input, dim, dtype):
     if input.array.ndim == 0:
         shaped = input.reshape(1)
         return op(shaped, dim=0).reshape(())
-    return op(input, dim=dim)
+    out = op(input, dim=dim)
+    if dtype is not None and out.array.dtype != to_numpy(dtype):
+        out = cast(out, dtype=to_numpy(dtype))  # autocast has its own opinion
+    return out
 
 
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from .. import dtypes
+from ..capture import joined
 from ..op import Variable, primitive, wrap
 from .axes import axes, kept_shape, one_axis
 from .elementwise import choose, div_arrays, exp, mul
@@ -433,7 +434,7 @@ place_at.samples(lambda rand: [(rand(3, 1), {"dim": 1, "index": 2, "size": 4})])
 @primitive(name="Cat")
 def join(xp, *xs, dim):
     """Slices of size 1 put side by side along dim."""
-    return xp.concatenate(xs, dim)
+    return joined(xp, xs, dim)
 
 
 join.vjp(
@@ -567,7 +568,8 @@ def sum(
     if dtype is None and input.array.dtype.kind in "iub":
         dtype = dtypes.int64
     input = _in_dtype(input, dtype)
-    return reduce_sum(input, dim=axes("sum", dim, input.array.ndim), keepdim=keepdim)
+    total = reduce_sum(input, dim=axes("sum", dim, input.array.ndim), keepdim=keepdim)
+    return _in_dtype(total, dtype)  # autocast may have added up in another
 
 
 def nansum(
@@ -802,11 +804,11 @@ def prod(
         dtype = dtypes.int64
     input = _in_dtype(input, dtype)
     if dim is None:
-        return reduce_prod(restore(input, shape=(input.array.size,)), dim=0)
+        return _in_dtype(reduce_prod(restore(input, shape=(input.array.size,)), dim=0), dtype)
     dim = one_axis("prod", dim, input.array.ndim)
     if input.array.ndim == 0:
         return mul(input, 1)
-    return reduce_prod(input, dim=dim, keepdim=keepdim)
+    return _in_dtype(reduce_prod(input, dim=dim, keepdim=keepdim), dtype)
 
 
 def _running(name, op, input, dim, dtype):
@@ -814,7 +816,7 @@ def _running(name, op, input, dim, dtype):
         dtype = dtypes.int64
     input = _in_dtype(input, dtype)
     dim = one_axis(name, dim, input.array.ndim)
-    return op(input, dim=dim) if input.array.ndim else mul(input, 1)
+    return _in_dtype(op(input, dim=dim) if input.array.ndim else mul(input, 1), dtype)
 
 
 def cumsum(input: Tensor, dim: int | tuple[int, ...], *, dtype: dtype | None = None) -> Tensor:
