@@ -77,8 +77,9 @@ def scale_all_numba(arrays, factor):
 @total_norm.implement("cupy")
 def total_norm_cuda(arrays):
     """The squares of parts of fixed size in one launch, then their sum."""
-    made, left, kept = cuda_parts.tables([(x,) for x in arrays])
     xp = array_module(arrays[0])
+    lined = (x.T if x.flags.f_contiguous else xp.ascontiguousarray(x) for x in arrays)
+    made, left, kept = cuda_parts.tables([(x,) for x in lined])
     if left or not made:
         return total_norm.reference(arrays)
     sums = []

@@ -17,6 +17,7 @@ import numpy
 
 from ..backend import array_module
 from . import cuda_source
+from .cublas import matmul
 from .kernel import FLOATS, Kernel, compiled
 from .matmul import product
 from .threads import share
@@ -35,7 +36,7 @@ def widened(w, scales):
 
 def few_rows(x, w, scales=None):
     """x (R, k) times w (n, k) transposed, (R, n); scales (n): of the rows of a w of 8 bits."""
-    return x @ widened(w, scales).T
+    return matmul(x, widened(w, scales).T)
 
 
 def gated_rows(x, gate, gate_scales, up, up_scales):

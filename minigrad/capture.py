@@ -9,6 +9,7 @@ import threading
 
 import numpy
 
+EIGHT = 8
 BLOCK = 64  # seeds that lie together in the GPU's memory
 WORKSPACE = 32 << 20  # bytes for cuBLAS, as much as it takes for itself on an H100
 
@@ -79,6 +80,16 @@ def keep(*arrays) -> None:
 def readable(array) -> bool:
     """True if a check may look at the numbers now: not on the GPU inside a capture, for that waits."""
     return now.capture is None or isinstance(array, (numpy.ndarray, numpy.generic))
+
+
+def joined(xp, arrays, axis):
+    """As `xp.concatenate`. CuPy joins more than eight by a table of their addresses, which it copies from
+    main memory: inside a capture they are joined eight at a time."""
+    if not readable(arrays[0]):
+        while len(arrays) > EIGHT:
+            parts = range(0, len(arrays), EIGHT)
+            arrays = [xp.concatenate(arrays[i : i + EIGHT], axis) for i in parts]
+    return xp.concatenate(arrays, axis)
 
 
 class NotCapturable(RuntimeError):

@@ -347,3 +347,17 @@ def test_the_documents_python_runs():
         exec(block, names)
     assert names["loss"].isfinite()
     assert all(p.grad is not None for p in names["model"].parameters())
+
+
+def test_many_tensors_are_joined():
+    """CuPy copies their addresses from main memory, if they are more than eight."""
+    parts = [mg.full((2, 3), float(i), device="cuda", requires_grad=True) for i in range(30)]
+
+    def work():
+        joined, stacked = mg.cat(parts, 1), mg.stack(parts)
+        return joined, stacked, *mg.autograd.grad((joined.sum() + stacked.sum()), parts[:1])
+
+    graph, found = captured(work)
+    graph.replay()
+    for x, y in zip(found, work(), strict=True):
+        assert mg.equal(x, y)
