@@ -174,7 +174,7 @@ def test_into_a_model(both, folder):
         models.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
     )  # fmt: skip
     encoded = both[0](["a text", "another, longer one"], padding=True, return_tensors="pt")
-    assert encoded.to("cpu") is encoded
+    assert encoded.to(model.device) is encoded
     assert model(**encoded).last_hidden_state.shape == (2, 6, 8)
 
 
