@@ -10,6 +10,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from minigrad.benchmarks.measure import say
@@ -56,6 +57,9 @@ class Supervisor:
         """By as many processes as it takes. RuntimeError if the first can't even begin."""
         found, left, why = [], list(names), None
         while left and why is None:
+            if self.stopping or time.time() > self.until:
+                reason = "interrupted" if self.stopping else "no time was left"
+                return found + [{"name": name, "skipped": reason} for name in left]
             count = len(left)
             with contextlib.closing(self._lines(left)) as lines:
                 for line in lines:
@@ -65,9 +69,7 @@ class Supervisor:
                         say(_summary(line))
                         found.append(line)
                         left.remove(line["name"])
-            if self.stopping:
-                return found + [{"name": name, "skipped": "interrupted"} for name in left]
-            if len(left) == count:
+            if len(left) == count and not self.stopping:
                 why = "the process that measures ended before its first row"
                 if not found:
                     raise RuntimeError(why)

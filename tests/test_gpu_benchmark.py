@@ -232,6 +232,11 @@ def test_rows_are_shared_out_and_come_back_in_order():
     assert ["failed" in line for line in lines] == [False, False, True, False, False]
 
 
+def test_no_process_is_started_when_the_time_is_over():
+    (line,) = Supervisor(["no such program"], until=0.0).find(["a"])
+    assert line == {"name": "a", "skipped": "no time was left"}
+
+
 def test_an_interrupted_run_tells_what_it_has():
     supervisor = Supervisor([sys.executable, "-c", WORKER], LATER)
     lines = []
