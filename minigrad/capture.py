@@ -34,7 +34,9 @@ class Capture:
     def seed(self, draw) -> "Seed":
         """A seed for the operation that is captured now; draw() gives its number at each replay."""
         place = len(self.draws) % BLOCK
-        if place == 0:  # not of the graph's pool: what the graph frees there, it writes at each replay
+        if (
+            place == 0
+        ):  # not of the graph's pool: what the graph frees there, it writes at each replay
             with self.xp.cuda.using_allocator(self.xp.get_default_memory_pool().malloc):
                 self._blocks.append(self.xp.empty(BLOCK, "int64"))
         self.draws.append(draw)

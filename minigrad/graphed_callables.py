@@ -6,6 +6,7 @@ from .cuda import stream as use_stream
 from .cuda_graphs import CUDAGraph, graph, graph_pool_handle
 from .engine import no_grad
 from .nn import Module
+from .ops.creation import ones_like
 from .tensor import Tensor
 
 
@@ -89,7 +90,12 @@ class _Part:
         """Forward and backward as they are: kernels are compiled, libraries get ready."""
         outputs = self.outputs_with_gradient(_tensors(self.function(*self.arguments)))
         if self.wanted and outputs:
-            grad(outputs, self.wanted, [_ones(y) for y in outputs], allow_unused=allow_unused)
+            grad(
+                outputs,
+                self.wanted,
+                [ones_like(y.detach()) for y in outputs],
+                allow_unused=allow_unused,
+            )
 
     @staticmethod
     def outputs_with_gradient(outputs):
@@ -106,7 +112,7 @@ class _Part:
 
     def capture_backward(self, pool, allow_unused):
         """Fill the graph of the backward pass; gradients arrive in `arriving`."""
-        self.arriving = [_ones(y) if y.requires_grad else None for y in self.outputs]
+        self.arriving = [ones_like(y.detach()) if y.requires_grad else None for y in self.outputs]
         self.backward, self.gradients = CUDAGraph(), [None] * len(self.inputs)
         outputs = self.outputs_with_gradient(self.outputs)
         if self.wanted and outputs:
@@ -161,9 +167,3 @@ class _Part:
 
         module.forward = forward
         return module
-
-
-def _ones(like):
-    from .ops.creation import ones_like
-
-    return ones_like(like.detach())
