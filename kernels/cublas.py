@@ -111,8 +111,9 @@ def _products(a, b, out):
         wide = a.dtype == "float64"
         one, zero = map(ctypes.c_double if wide else ctypes.c_float, (1, 0))
         kind = KINDS[a.dtype.name]
-        handle = xp.cuda.Device().cublas_handle
-        _call("cublasSetStream_v2", handle, xp.cuda.get_current_stream().ptr)
+        cuda = xp.cuda
+        handle = cuda.Device().cublas_handle
+        _call("cublasSetStream_v2", handle, cuda.get_current_stream().ptr)
         if now.capture is not None:
             room = now.capture.workspace()
             _call("cublasSetWorkspace_v2", handle, room.data.ptr, room.nbytes)

@@ -24,8 +24,8 @@ now = _Now()
 class Capture:
     """What a graph keeps: arrays that it uses, and the seeds that a replay draws anew."""
 
-    def __init__(self, xp):
-        self.xp = xp
+    def __init__(self, cupy):
+        self.cupy = cupy
         self.kept = []
         self.draws = []  # one function for each seed
         self._blocks = []
@@ -37,8 +37,8 @@ class Capture:
         if (
             place == 0
         ):  # not of the graph's pool: what the graph frees there, it writes at each replay
-            with self.xp.cuda.using_allocator(self.xp.get_default_memory_pool().malloc):
-                self._blocks.append(self.xp.empty(BLOCK, "int64"))
+            with self.cupy.cuda.using_allocator(self.cupy.get_default_memory_pool().malloc):
+                self._blocks.append(self.cupy.empty(BLOCK, "int64"))
         self.draws.append(draw)
         return Seed(self._blocks[-1][place : place + 1])
 
@@ -47,12 +47,12 @@ class Capture:
         numbers = numpy.zeros(len(self._blocks) * BLOCK, numpy.int64)
         numbers[: len(self.draws)] = [draw() for draw in self.draws]
         for block, some in zip(self._blocks, numbers.reshape(-1, BLOCK), strict=True):
-            block[...] = self.xp.asarray(some)
+            block[...] = self.cupy.asarray(some)
 
     def workspace(self):
         """Memory for cuBLAS that belongs to the graph."""
         if self._workspace is None:
-            self._workspace = self.xp.empty(WORKSPACE, "uint8")
+            self._workspace = self.cupy.empty(WORKSPACE, "uint8")
         return self._workspace
 
 
@@ -111,12 +111,12 @@ def outside():
     if capture is None:
         yield
         return
-    cuda = capture.xp.cuda
+    cuda = capture.cupy.cuda
     now.capture = None
     try:
         with (
             cuda.Stream(non_blocking=True) as aside,
-            cuda.using_allocator(capture.xp.get_default_memory_pool().malloc),
+            cuda.using_allocator(capture.cupy.get_default_memory_pool().malloc),
         ):
             yield
             aside.synchronize()
