@@ -9,6 +9,7 @@
 #include "mma.cuh"
 #include "tiles.cuh"
 #if TENSOR
+#define SUMS_APART
 #include "products_mma.cuh"
 #else
 #include "products_simt.cuh"

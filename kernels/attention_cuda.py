@@ -1,7 +1,7 @@
 """Attention on the GPU: how attention.cu and attention_backward.cu are cut and launched.
 
 The definition stands in attention.py. Numbers of 16 bits are multiplied on tensor cores. So are float32,
-each as the sum of two TF32, which is as exact as float32; where TF32 is allowed (see
+each as the sum of two TF32, which keeps 22 of its 24 bits; where TF32 is allowed (see
 minigrad.backends.cuda.matmul.allow_tf32) as one. float64, and GPUs that lack such tensor cores, take
 ordinary arithmetic.
 """

@@ -52,7 +52,7 @@ __device__ __forceinline__ unsigned pair(float x, float y) {
 #else
 
 struct Fragment {
-    unsigned bits[4], rest[4];
+    unsigned bits[4] = {}, rest[4] = {};
     // From floats to TF32, and what is missing then.
     __device__ __forceinline__ void take() {
         EACH(i, 4) {
@@ -113,19 +113,33 @@ __device__ __forceinline__ void add_weighted(Sums& sum, Scores& weights, const T
 
 // The same of floats. A lane has columns 2t and 2t + 1 of the weights, where the left side needs t and
 // t + 4: which is which does not matter to a sum over them, if the rows of the tile are taken alike.
+// Tensor cores cut off what does not fit into a sum: with SUMS_APART those of 16 rows of the tile are
+// summed up first, and added to the long ones outside, where sums are rounded.
 __device__ __forceinline__ void add_weighted(Sums& sum, Scores& weights, const T* tile, A*) {
+#ifdef SUMS_APART
+    constexpr bool apart = true;
+#else
+    constexpr bool apart = false;
+#endif
+    constexpr int steps = apart ? 2 : 1;
     const T* right = tile + LANE % 4 * 2 * PITCH + LANE / 4;
-    EACH(step, TILE / 8) {
-        Fragment a[TALL], b;
-        EACH(m, TALL) {
-            EACH(i, 4) a[m].bits[i] = __float_as_uint(weights.value[m][step][i % 2 * 2 + i / 2]);
-            a[m].take();
+    EACH(first, TILE / 8 / steps) {
+        Fragment a[steps][TALL], b;
+        EACH(step, steps) EACH(m, TALL) {
+            const float(&w)[4] = weights.value[m][steps * first + step];
+            EACH(i, 4) a[step][m].bits[i] = __float_as_uint(w[i % 2 * 2 + i / 2]);
+            a[step][m].take();
         }
-        EACH(n, WIDTH / 16) {
-            const T* at = right + step * 8 * PITCH + n * 16;
-            EACH(i, 4) b.bits[i] = __float_as_uint(at[i % 2 * PITCH + i / 2 * 8]);
-            b.take();
-            EACH(m, TALL) EACH(half, 2) mma(sum.value[m][2 * n + half], a[m], b, 2 * half);
+        EACH(n, WIDTH / 8) {
+            float part[TALL][4];
+            EACH(m, TALL) EACH(i, 4) part[m][i] = apart ? 0 : sum.value[m][n][i];
+            EACH(step, steps) {
+                const T* at = right + (steps * first + step) * 8 * PITCH + n * 8;
+                EACH(i, 2) b.bits[i] = __float_as_uint(at[i * PITCH]);
+                b.take();
+                EACH(m, TALL) mma(part[m], a[step][m], b, 0);
+            }
+            EACH(m, TALL) EACH(i, 4) sum.value[m][n][i] = part[m][i] + (apart ? sum.value[m][n][i] : 0);
         }
     }
 }
