@@ -18,7 +18,10 @@ from stand_in import gpu
 DEVICE = os.environ.get("MINIGRAD_TEST_DEVICE", "cpu")
 HERE = str(pathlib.Path(__file__).parent)
 NUMPY = str(pathlib.Path(numpy.__file__).parent)
-CHOOSE_THEIR_OWN = ["test_cuda*.py", "test_cupy_stand_in.py", "test_gpu_benchmark.py"]
+CHOOSE_THEIR_OWN = [
+    "test_cuda*.py", "test_cupy_stand_in.py", "test_gpu_benchmark.py", "test_amp.py", "test_backends.py",
+    "test_grad_scaler.py", "test_graphed_callables.py",
+]  # fmt: skip
 if DEVICE != "cpu":
     collect_ignore_glob = CHOOSE_THEIR_OWN
 

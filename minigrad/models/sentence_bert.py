@@ -155,11 +155,12 @@ class SentenceTransformer(nn.Module):
         was_training = self.training
         self.eval()
         rows, done = [None] * len(texts), 0
+        device = next(self.parameters()).device
         with torch.inference_mode():
             for begin in range(0, len(order), batch_size):
                 chosen = order[begin : begin + batch_size]
                 inputs = self.tokenize(texts[i] for i in chosen)
-                vectors = self(inputs.to(next(self.parameters()).device))
+                vectors = self({name: x.to(device) for name, x in inputs.items()})
                 if normalize_embeddings:
                     vectors = F.normalize(vectors, dim=-1)
                 for place, vector in zip(chosen, vectors, strict=True):
