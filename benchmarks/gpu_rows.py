@@ -46,8 +46,6 @@ class Bench:
     @classmethod
     def open(cls, cupy, torch, *, tiny: bool = False, quick: bool = False) -> "Bench":
         """For the GPU in use. torch: the module or None; with tiny it computes on the CPU."""
-        gc.collect()
-        gc.freeze()  # the libraries' own objects need not be looked through before each row
         properties = minigrad.cuda.get_device_properties()
         clock = Clock(cupy, 0 if tiny else properties.L2_cache_size, tiny)
         theirs = None if torch is None else Side("torch", torch, "cpu" if tiny else "cuda")
@@ -63,6 +61,7 @@ class Bench:
     def free(self) -> None:
         """Give back what the last row needed."""
         gc.collect()
+        gc.freeze()  # what the libraries keep need not be looked through after each row
         for side in self.sides:
             side.free()
 
