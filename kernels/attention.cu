@@ -16,8 +16,11 @@
 #endif
 #include "attention_scores.cuh"
 
+// Blocks of a processor that registers must suffice for, as they do for its shared memory; 0: any number.
+constexpr int AT_ONCE = TENSOR == 3 ? 2 : 0;
+
 // Blocks (BLOCK_ROWS queries, head of a batch); with causal order those with most to do come first.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, AT_ONCE)
 attention(const T* __restrict__ q, STRIDES(q), const T* __restrict__ k, STRIDES(k),
           const T* __restrict__ v, STRIDES(v), T* __restrict__ out, STRIDES(out), A* __restrict__ logs,
           long long group, long long d, long long e, OPTIONS) {
