@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 LATER = time.time() + 1e6
 LAUNCHED = (
     "activations attention attention_backward batch_norm capturable conv1d conv1d_max cross_entropy "
-    "dropout embedding grad_scaling lstm_sequence norm optimizers recurrent rnn row_updates"
+    "dropout embedding grad_scaling gru_sequence lstm_sequence norm optimizers recurrent rnn row_updates"
 )
 pytestmark = [
     pytest.mark.skipif(kernel.REFERENCE_ONLY, reason="there are no kernels to measure"),
