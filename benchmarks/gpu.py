@@ -22,11 +22,12 @@ import time
 from pathlib import Path
 
 import numpy  # noqa: F401  (before `measure`: the references may use all processors)
-from minigrad.benchmarks import gpu_picture, gpu_report
-from minigrad.benchmarks.gpu_rows import rows
-from minigrad.benchmarks.gpu_supervisor import Supervisor
-from minigrad.benchmarks.gpu_worker import opened, work
 from minigrad.benchmarks.measure import say, write_json
+from minigrad.benchmarks.on_gpu import report
+from minigrad.benchmarks.on_gpu.picture import draw
+from minigrad.benchmarks.on_gpu.rows import rows
+from minigrad.benchmarks.on_gpu.supervisor import Supervisor
+from minigrad.benchmarks.on_gpu.worker import opened, work
 
 from minigrad.backend import require_cupy
 from minigrad.files import atomic
@@ -44,9 +45,7 @@ MEANINGLESS = "On the stand-in for CuPy, with tiny sizes: the times mean nothing
 
 def torch_on_gpu():
     """(torch where it computes on the GPU, else None; a sentence about it)."""
-    install = (
-        "pip install torch --index-url https://download.pytorch.org/whl/cu130 (cu126: CUDA 12)"
-    )
+    install = "install the build of torch for this driver's CUDA"
     try:
         import torch
     except ImportError:
@@ -102,7 +101,7 @@ def run(args) -> dict:
     begin = time.time()
     supervisor = Supervisor(command, begin + 60 * minutes)
     told = {row["name"]: row for row in find(supervisor, chosen, args.stand_in)}
-    return gpu_report.complete(
+    return report.complete(
         {
             "machine": supervisor.machine,
             "about times": MEANINGLESS if args.stand_in else ABOUT_TIMES,
@@ -118,13 +117,9 @@ def run(args) -> dict:
 def write(results: dict, folder: Path) -> None:
     """gpu.md, gpu.json and gpu.png."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = (
-        "![times on a GPU](gpu.png)\n\n" if gpu_picture.draw(results, folder / "gpu.png") else ""
-    )
+    picture = "![times on a GPU](gpu.png)\n\n" if draw(results, folder / "gpu.png") else ""
     with atomic(folder / "gpu.md", "w") as file:
-        file.write(
-            f"# On a GPU\n\n`python benchmarks/gpu.py`\n\n{picture}{gpu_report.show(results)}\n"
-        )
+        file.write(f"# On a GPU\n\n`python benchmarks/gpu.py`\n\n{picture}{report.show(results)}\n")
     write_json(folder / "gpu.json", results)
 
 
@@ -150,7 +145,7 @@ def main(arguments=None) -> int:
             parser.error(str(error))
     results = run(args)
     write(results, args.out or ROOT / "benchmarks" / "results")
-    print(gpu_report.show(results))
+    print(report.show(results))
     for text in results["failures"]:
         say(f"FAILED {text}")
     return 1 if results["failures"] else 0

@@ -25,7 +25,7 @@ if ! has minigrad.benchmarks; then # the package as pyproject.toml lays it out, 
     ln -s "$PWD"/minigrad/* "$PWD/kernels" "$PWD/benchmarks" "$place/minigrad/"
     export PYTHONPATH=$place${PYTHONPATH:+:$PYTHONPATH}
 fi
-"$python" -P -c "import minigrad.benchmarks.gpu_rows" || exit 2
+"$python" -P -c "import minigrad.benchmarks.on_gpu.rows" || exit 2
 
 # those tests that use the GPU; the others of CUDA run on the CPU
 split=$(has xdist && echo "-n 8")

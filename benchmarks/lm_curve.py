@@ -100,7 +100,8 @@ class Side:
     def norm(self) -> float:
         """The norm of the whole gradient, its squares summed in float64."""
         gradients = [
-            weight.grad.numpy(force=True).astype("float64").ravel() for weight in self.model.parameters()
+            weight.grad.numpy(force=True).astype("float64").ravel()
+            for weight in self.model.parameters()
         ]
         return math.sqrt(sum(float(g @ g) for g in gradients))
 

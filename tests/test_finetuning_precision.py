@@ -3,10 +3,10 @@
 import numpy
 import pytest
 from finetuning_checks import STILL, arguments, examples, figures, tiny
-from minigrad.train import finetuning as ft
 from stand_in import gpu
 
 import minigrad as mg
+from minigrad.train import finetuning as ft
 
 pytest.importorskip("ml_dtypes")
 

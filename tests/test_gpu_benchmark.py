@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy
 import pytest
-from minigrad.benchmarks import gpu, gpu_check, gpu_report, gpu_worker
-from minigrad.benchmarks.gpu_cases import CASES
-from minigrad.benchmarks.gpu_rows import Bench, Row, rows
-from minigrad.benchmarks.gpu_sides import PRECISIONS, rounded
-from minigrad.benchmarks.gpu_supervisor import Supervisor
+from minigrad.benchmarks import gpu
+from minigrad.benchmarks.on_gpu import check, report, worker
+from minigrad.benchmarks.on_gpu.cases import CASES
+from minigrad.benchmarks.on_gpu.rows import Bench, Row, rows
+from minigrad.benchmarks.on_gpu.sides import PRECISIONS, rounded
+from minigrad.benchmarks.on_gpu.supervisor import Supervisor
 from minigrad.kernels import kernel, norm
 from stand_in import cuda  # noqa: F401
 
@@ -114,7 +115,7 @@ def named(*names):
 
 def found(bench, chosen, until=LATER):
     told = []
-    assert gpu_worker.find_all(chosen, bench, until, told.append)
+    assert worker.find_all(chosen, bench, until, told.append)
     return [line for line in told if "begins" not in line]
 
 
@@ -137,14 +138,14 @@ def test_a_wrong_kernel_is_named(bench, monkeypatch, wrong):
     assert "layer norm, forward, float32: output has relative error" in first["failed"]
     assert "norm.cu: normalise_rows" in first["failed"]
     assert second["error"] <= second["bound"]
-    results = gpu_report.complete({"rows": [first, second], "machine": {}})
+    results = report.complete({"rows": [first, second], "machine": {}})
     assert len(results["failures"]) == 1 and LAYER_NORM in results["failures"][0]
 
 
 def test_the_run_ends_with_an_error_that_names_the_kernel(monkeypatch, tmp_path, capsys):
     row = {"name": LAYER_NORM, "section": "checks", "failed": "layer norm: relative error 1"}
     about = {"machine": {}, "about times": "", "about torch": "", "stand-in": True}
-    monkeypatch.setattr(gpu, "run", lambda args: gpu_report.complete({"rows": [row], **about}))
+    monkeypatch.setattr(gpu, "run", lambda args: report.complete({"rows": [row], **about}))
     assert gpu.main(["--stand-in", "--out", str(tmp_path)]) == 1
     shown = capsys.readouterr()
     assert "FAILED: " + LAYER_NORM in shown.out and LAYER_NORM in shown.err
@@ -154,7 +155,7 @@ def test_the_run_ends_with_an_error_that_names_the_kernel(monkeypatch, tmp_path,
 def test_times_of_sides_that_disagree_are_refused(bench, monkeypatch):
     torch = pytest.importorskip("torch")
     both = Bench(bench.ours, bench.theirs, bench.clock, True, 0.0)
-    both.theirs = gpu_worker.Bench.open(bench.clock.cupy, torch, tiny=True).theirs
+    both.theirs = worker.Bench.open(bench.clock.cupy, torch, tiny=True).theirs
     (row,) = found(both, named("layer norm, forward, float32"))
     assert row["apart"] < 1e-6 and {"minigrad", "torch"} == row["times"].keys()
     right = norm.normalise_rows.implementations["cupy"]
@@ -174,8 +175,8 @@ def test_what_does_not_fit_is_reported_and_the_run_goes_on(bench, cuda):  # noqa
         pool.set_limit(size=0)
     assert "out of memory" in first["memory"].lower() and "times" not in first
     assert second["error"] <= second["bound"]
-    text = gpu_report.show(
-        gpu_report.complete(
+    text = report.show(
+        report.complete(
             {"rows": [first, second], "machine": {}, "about times": "", "about torch": ""}
         )
     )
@@ -255,13 +256,13 @@ def test_an_interrupted_run_tells_what_it_has():
 
 def test_relative_error():
     right = numpy.array([3.0, 4.0])
-    assert gpu_check.error(right, right) == 0
-    assert gpu_check.error(right + [0.0, 0.05], right) == pytest.approx(0.01)
-    assert gpu_check.error(right + [0.0, 0.05], right, least=50.0) == pytest.approx(0.001)
-    assert gpu_check.error(numpy.array([3.0, math.nan]), right) == math.inf
-    assert gpu_check.error(right[:1], right) == math.inf
-    assert gpu_check.error(right, 0 * right) == math.inf
-    assert gpu_check.worst({"x": right, "y": right * 2}, {"x": right, "y": right}) == ("y", 1.0)
+    assert check.error(right, right) == 0
+    assert check.error(right + [0.0, 0.05], right) == pytest.approx(0.01)
+    assert check.error(right + [0.0, 0.05], right, least=50.0) == pytest.approx(0.001)
+    assert check.error(numpy.array([3.0, math.nan]), right) == math.inf
+    assert check.error(right[:1], right) == math.inf
+    assert check.error(right, 0 * right) == math.inf
+    assert check.worst({"x": right, "y": right * 2}, {"x": right, "y": right}) == ("y", 1.0)
 
 
 def test_numbers_are_rounded_as_the_dtypes_have_them():
@@ -283,7 +284,7 @@ def test_fractions_and_ratios():
         kernel_row | {"bytes": None, "flops": 1e9, "times": sides},
         kernel_row | {"bytes": 5e8, "times": {"minigrad": times(4.0)}},
     ]
-    results = gpu_report.complete({"rows": lines})
+    results = report.complete({"rows": lines})
     moved, computed, alone = results["rows"][2:]
     assert moved["fractions"] == pytest.approx({"minigrad": 0.5, "torch": 0.25})
     assert computed["fractions"] == pytest.approx({"minigrad": 0.1, "torch": 0.05})

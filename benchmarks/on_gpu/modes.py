@@ -8,10 +8,10 @@ they are.
 import contextlib
 from dataclasses import dataclass
 
-from minigrad.benchmarks.gpu_cases import host
-from minigrad.benchmarks.gpu_check import compare
-from minigrad.benchmarks.gpu_sides import PRECISIONS, REFERENCE, Maker, Precision, Side
-from minigrad.benchmarks.gpu_steps import build
+from minigrad.benchmarks.on_gpu.cases import host
+from minigrad.benchmarks.on_gpu.check import compare
+from minigrad.benchmarks.on_gpu.sides import PRECISIONS, REFERENCE, Maker, Precision, Side
+from minigrad.benchmarks.on_gpu.steps import build
 
 SCALE = 1024.0  # of a float16 loss, at first: small enough for the first step to count
 

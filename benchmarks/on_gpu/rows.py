@@ -10,18 +10,18 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minigrad.benchmarks import (  # noqa: F401  (the others fill CASES)
-    gpu_ceilings,
-    gpu_kernels,
-    gpu_others,
-    gpu_products,
+from minigrad.benchmarks.on_gpu import (  # noqa: F401  (the others fill CASES)
+    ceilings,
+    kernels,
+    others,
+    products,
 )
-from minigrad.benchmarks.gpu_cases import CASES, Case, Runnable, host
-from minigrad.benchmarks.gpu_check import Wrong, check_case, poisoned, worst
-from minigrad.benchmarks.gpu_clock import Clock
-from minigrad.benchmarks.gpu_modes import MODES, Mode, Training, check_step, why_not
-from minigrad.benchmarks.gpu_sides import PRECISIONS, Precision, Side
-from minigrad.benchmarks.gpu_steps import STEPS
+from minigrad.benchmarks.on_gpu.cases import CASES, Case, Runnable, host
+from minigrad.benchmarks.on_gpu.check import Wrong, check_case, poisoned, worst
+from minigrad.benchmarks.on_gpu.clock import Clock
+from minigrad.benchmarks.on_gpu.modes import MODES, Mode, Training, check_step, why_not
+from minigrad.benchmarks.on_gpu.sides import PRECISIONS, Precision, Side
+from minigrad.benchmarks.on_gpu.steps import STEPS
 
 import minigrad
 
@@ -86,18 +86,18 @@ def _ceilings():
     sizes = lambda bench, tiny, full: tiny if bench.tiny else full
     yield Row(
         "bandwidth", "ceilings",
-        lambda bench: gpu_ceilings.bandwidth(bench.clock, sizes(bench, 1 << 12, _triad_size())),
+        lambda bench: ceilings.bandwidth(bench.clock, sizes(bench, 1 << 12, _triad_size())),
     )  # fmt: skip
     for precision in PRECISIONS.values():
         yield Row(
             f"products, {precision.name}", "ceilings",
-            lambda bench, p=precision: gpu_ceilings.products(
+            lambda bench, p=precision: ceilings.products(
                 bench.clock, bench.sides, p, sizes(bench, 16, 8192)
             ),
         )  # fmt: skip
     yield Row(
         "launch", "ceilings",
-        lambda bench: gpu_ceilings.launch(bench.clock, sizes(bench, 3, 500)),
+        lambda bench: ceilings.launch(bench.clock, sizes(bench, 3, 500)),
     )  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def _time_case(one: Case, precision: Precision, direction: str, bench: Bench) ->
     build = lambda side: Runnable(one, side, precision, direction, sizes)
     sides = {side.name: (side, side.why_not(precision)) for side in bench.sides}
     if bench.theirs is not None and one.name.startswith("attention"):
-        for name, scope in gpu_products.attention_scopes(bench.theirs.t).items():
+        for name, scope in products.attention_scopes(bench.theirs.t).items():
             side = bench.theirs.with_scope(f"torch, {name}", scope)
             reason = "no CPU version" if bench.theirs.device == "cpu" else side.why_not(precision)
             sides[side.name] = side, reason

@@ -1,11 +1,11 @@
 """Cases of the remaining kernels: activations, batch norm, optimizers, sparse rows, products of few rows.
 
-What a model's speed hardly depends on is only checked, not timed. Letters as in gpu_kernels.py.
+What a model's speed hardly depends on is only checked, not timed. Letters as in kernels.py.
 """
 
 import numpy
-from minigrad.benchmarks.gpu_cases import ITEM, Built, case
-from minigrad.benchmarks.gpu_kernels import per_element
+from minigrad.benchmarks.on_gpu.cases import ITEM, Built, case
+from minigrad.benchmarks.on_gpu.kernels import per_element
 
 SMALL = dict(sizes={}, check=dict(n=667, D=770), tiny=dict(n=5, D=70), times=())
 

@@ -7,7 +7,7 @@ numbers; the faster side counts. A launch: an empty kernel, many times in a row.
 
 import time
 
-from minigrad.benchmarks.gpu_sides import Maker, Precision
+from minigrad.benchmarks.on_gpu.sides import Maker, Precision
 
 TRIAD = """
 extern "C" __global__ void triad(float* to, const float* from, const float* other, long long n) {

@@ -9,8 +9,8 @@ import time
 import traceback
 
 import numpy  # noqa: F401  (before `measure`, which lets the references use two threads alone else)
-from minigrad.benchmarks.gpu_check import Wrong
-from minigrad.benchmarks.gpu_rows import Bench, Skipped, rows
+from minigrad.benchmarks.on_gpu.check import Wrong
+from minigrad.benchmarks.on_gpu.rows import Bench, Skipped, rows
 
 LOST = 3  # exit status of a process whose GPU doesn't answer any more
 

@@ -4,7 +4,7 @@ import contextlib
 import math
 
 import numpy
-from minigrad.benchmarks.gpu_cases import Runnable, expected
+from minigrad.benchmarks.on_gpu.cases import Runnable, expected
 from minigrad.kernels import cuda_source
 
 

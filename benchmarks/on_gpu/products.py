@@ -7,7 +7,7 @@ those of the matrix products, two for each multiplication.
 import functools
 
 import numpy
-from minigrad.benchmarks.gpu_cases import ALL, Built, case
+from minigrad.benchmarks.on_gpu.cases import ALL, Built, case
 
 TF32 = "float32", "tf32", "float16"
 ODD = dict(B=5, D=70, T=85, F=101, k=3)

@@ -7,7 +7,7 @@ must be moved: each input read once, each result written once.
 import contextlib
 
 import numpy
-from minigrad.benchmarks.gpu_cases import ITEM, Built, case
+from minigrad.benchmarks.on_gpu.cases import ITEM, Built, case
 
 
 def _gather(m, s):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-from minigrad.benchmarks.gpu_sides import PRECISIONS, REFERENCE, Maker, Precision, Side
+from minigrad.benchmarks.on_gpu.sides import PRECISIONS, REFERENCE, Maker, Precision, Side
 
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a number
 

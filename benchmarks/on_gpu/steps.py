@@ -7,7 +7,7 @@ batch. B batch, T time, V vocabulary, D embedding, H hidden.
 from types import SimpleNamespace
 
 import numpy
-from minigrad.benchmarks.gpu_sides import Maker
+from minigrad.benchmarks.on_gpu.sides import Maker
 
 STEPS: dict[str, tuple] = {}  # name: (build, {"full": sizes, "check": ..., "tiny": ...})
 

@@ -19,7 +19,7 @@ PATIENCE = 90.0  # seconds for one row, compiling included
 
 
 class Supervisor:
-    """Starts processes by a command that does what gpu_worker.work does, and listens to them.
+    """Starts processes by a command that does what worker.work does, and listens to them.
 
     `machine` is what they said it is. `until`: rows that begin later are left out.
     """

@@ -1,0 +1,1 @@
+"""The parts of benchmarks/gpu.py, one idea each: what is compared, checked, timed and shown."""
