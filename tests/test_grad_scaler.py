@@ -48,7 +48,8 @@ def test_scales_and_parameters_are_torchs(bad, clip):
     (expected, right), (found, params) = run(torch, bad, clip), run(mg, bad, clip)
     assert found == expected
     for x, y in zip(params, right, strict=True):
-        numpy.testing.assert_allclose(x, y, rtol=1e-6)
+        # momentum carries the roundings of values up to 3 on, to others ten times smaller
+        numpy.testing.assert_allclose(x, y, rtol=1e-6, atol=3e-6)
 
 
 def test_a_scale_that_would_become_infinite_stays():

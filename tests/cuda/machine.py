@@ -160,6 +160,7 @@ LAYOUTS = st.sampled_from(["plain", "shifted", "strided"])
 def run_under_sanitizers(file):
     """The tests of a file once more, under AddressSanitizer and UndefinedBehaviorSanitizer."""
     options = ["-qxs", "-p", "no:cacheprovider", "-p", "no:xdist"]  # -s: or what is said is lost
+    options += ["-m", "not slow"]  # nvcc's part, which can't run with a sanitizer loaded
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, file],
         capture_output=True,
