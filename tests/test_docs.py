@@ -14,8 +14,12 @@ DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     for name in ("pretrained", "training", "mixed_precision")
 }
+MARKS = {
+    "training-2": pytest.mark.slow,
+    "mixed_precision-1": pytest.mark.cpu_only(reason="it is about autocast on the CPU"),
+}
 BLOCKS = [
-    pytest.param(block, id=f"{name}-{number}")
+    pytest.param(block, id=f"{name}-{number}", marks=MARKS.get(f"{name}-{number}", ()))
     for name, text in DOCS.items()
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.S))
 ]

@@ -125,6 +125,7 @@ def test_heads_of_one_size():
         tiny(n_head=4)
 
 
+@pytest.mark.slow
 def test_two_layers_learn_in_context_and_one_does_not(capsys):
     path = Path(__file__).parent.parent / "examples" / "induction.py"
     spec = importlib.util.spec_from_file_location("induction", path)

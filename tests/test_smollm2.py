@@ -108,6 +108,7 @@ def test_logits_equal_transformers(ours, theirs, tokenizer):
 
 
 @needs_it
+@pytest.mark.slow
 def test_greedy_texts_equal_transformers(ours, theirs, tokenizer):
     """50 tokens of ten answers: each is the likeliest by transformers' logits too."""
     torch = pytest.importorskip("torch")
