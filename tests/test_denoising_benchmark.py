@@ -70,6 +70,7 @@ def test_curve_equals_that_of_transformers(data, dtype, tolerance):
     assert difference < tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
 def test_learns_below_the_entropy(data, optimizer, tmp_path):
     minigrad.manual_seed(0)

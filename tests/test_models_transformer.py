@@ -327,6 +327,7 @@ def test_greedy_is_a_beam_of_one_and_both_are_torch_s():
         assert ours.log_prob == pytest.approx(theirs.log_prob, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_copying_is_learned():
     minigrad.manual_seed(0)
     numbers = numpy.random.default_rng(1)

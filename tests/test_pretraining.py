@@ -58,6 +58,7 @@ def test_curve_equals_that_of_transformers(data):
     assert difference < 1e-5
 
 
+@pytest.mark.slow
 def test_learns_below_the_entropy(data, tmp_path):
     minigrad.manual_seed(0)
     model = BertForPreTraining(config(data, initializer_range=0.1))

@@ -57,6 +57,7 @@ def test_real_vectors_equal_those_of_transformers(minilm):
     numpy.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_published_figure_on_a_part(minilm, tmp_path):
     try:
         pairs = stsb().test[:100]

@@ -132,6 +132,7 @@ def test_generated_texts_equal_transformers(ours, theirs, tokenizer):
         assert found == theirs.generate(torch.tensor(ids.numpy()), **options)[0].tolist(), question
 
 
+@pytest.mark.slow
 @needs_it
 def test_eight_bits_lose_little(ours, tokenizer):
     text = " ".join(
@@ -168,6 +169,7 @@ def test_the_package_is_missing_or_broken(monkeypatch, tmp_path):
         smollm2_package.smollm2_folder()
 
 
+@pytest.mark.slow
 @needs_it
 def test_the_python_of_the_document_runs(capsys):
     path = Path(__file__).parent.parent / "docs" / "chat.md"

@@ -102,6 +102,7 @@ def test_rouge_and_leads():
     assert summarisation.leads(["a b  c\nd", "e"], 3) == ["a b c", "e"]
 
 
+@pytest.mark.slow
 def test_learns_subjects_by_heart(tmp_path):
     """Restoring mails lowers the loss; then every subject is written, by beams and one by one."""
     pytest.importorskip("rouge_score")
