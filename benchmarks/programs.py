@@ -72,6 +72,68 @@ def ints(t, random, high, *shape):
     return t.tensor(random.integers(0, high, shape))
 
 
+# -- networks, which the benchmark of a GPU trains too ----------------------------------------------
+
+
+def text_cnn(t, s):
+    """Kim 2014: V words of D numbers, `maps` filters of each of the widths, dropout, classes."""
+    nn, F = t.nn, t.nn.functional
+
+    class TextCNN(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(s.V, s.D)
+            self.convs = nn.ModuleList([nn.Conv1d(s.D, s.maps, width) for width in s.widths])
+            self.dropout = nn.Dropout(s.dropout)
+            self.fc = nn.Linear(s.maps * len(s.widths), s.classes)
+
+        def forward(self, x):
+            x = self.embedding(x).transpose(1, 2)  # (B, D, T)
+            x = [F.relu(conv(x)).max(dim=2)[0] for conv in self.convs]
+            return self.fc(self.dropout(t.cat(x, dim=1)))
+
+    return TextCNN()
+
+
+def recurrent_classifier(t, s, layer):
+    """V words of D numbers, `layers` of layer (nn.LSTM or nn.GRU) of H; the last step decides."""
+    nn = t.nn
+
+    class Classifier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(s.V, s.D)
+            self.rnn = layer(s.D, s.H, num_layers=s.layers, batch_first=True)
+            self.fc = nn.Linear(s.H, s.classes)
+
+        def forward(self, x):
+            output, _ = self.rnn(self.embedding(x))
+            return self.fc(output[:, -1])
+
+    return Classifier()
+
+
+def bilstm_tagger(t, s):
+    """V words of D numbers, an LSTM of H in each direction, a tag for every word."""
+    nn = t.nn
+
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(s.V, s.D)
+            self.lstm = nn.LSTM(s.D, s.H, batch_first=True, bidirectional=True)
+            self.fc = nn.Linear(2 * s.H, s.tags)
+
+        def forward(self, x):
+            output, _ = self.lstm(self.embedding(x))
+            return self.fc(output)
+
+    return Tagger()
+
+
+# -- the steps --------------------------------------------------------------------------------------
+
+
 @step(
     "mlp",
     small=dict(batch=4, words=5, V=40, D=6, H=8),
@@ -109,48 +171,19 @@ def mlp(t, s, random):
 )  # fmt: skip
 def textcnn(t, s, random):
     """TextCNN at the sizes of Kim 2014, Adam"""
-    nn = t.nn
-    F = nn.functional
-
-    class TextCNN(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.convs = nn.ModuleList([nn.Conv1d(s.D, s.maps, width) for width in s.widths])
-            self.dropout = nn.Dropout(s.dropout)
-            self.fc = nn.Linear(s.maps * len(s.widths), s.classes)
-
-        def forward(self, x):
-            x = self.embedding(x).transpose(1, 2)  # (B, D, T)
-            x = [F.relu(conv(x)).max(dim=2)[0] for conv in self.convs]
-            return self.fc(self.dropout(t.cat(x, dim=1)))
-
-    model = TextCNN()
+    model = text_cnn(t, s)
     texts = ints(t, random, s.V, s.batch, s.T)
     labels = ints(t, random, s.classes, s.batch)
-    criterion = nn.CrossEntropyLoss()
+    criterion = t.nn.CrossEntropyLoss()
     optimizer = t.optim.Adam(model.parameters())
     return training(t, model, optimizer, lambda: criterion(model(texts), labels))
 
 
 def _recurrent_classifier(t, s, random, layer):
-    nn = t.nn
-
-    class Classifier(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.rnn = layer(s.D, s.H, num_layers=s.layers, batch_first=True)
-            self.fc = nn.Linear(s.H, s.classes)
-
-        def forward(self, x):
-            output, _ = self.rnn(self.embedding(x))
-            return self.fc(output[:, -1])
-
-    model = Classifier()
+    model = recurrent_classifier(t, s, layer)
     texts = ints(t, random, s.V, s.batch, s.T)
     labels = ints(t, random, s.classes, s.batch)
-    criterion = nn.CrossEntropyLoss()
+    criterion = t.nn.CrossEntropyLoss()
     optimizer = t.optim.Adam(model.parameters())
     return training(t, model, optimizer, lambda: criterion(model(texts), labels))
 
@@ -178,23 +211,10 @@ def gru(t, s, random):
 )  # fmt: skip
 def tagger(t, s, random):
     """BiLSTM tagger, Adam"""
-    nn = t.nn
-
-    class Tagger(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.lstm = nn.LSTM(s.D, s.H, batch_first=True, bidirectional=True)
-            self.fc = nn.Linear(2 * s.H, s.tags)
-
-        def forward(self, x):
-            output, _ = self.lstm(self.embedding(x))
-            return self.fc(output)
-
-    model = Tagger()
+    model = bilstm_tagger(t, s)
     words = ints(t, random, s.V, s.batch, s.T)
     tags = ints(t, random, s.tags, s.batch, s.T)
-    criterion = nn.CrossEntropyLoss()
+    criterion = t.nn.CrossEntropyLoss()
     optimizer = t.optim.Adam(model.parameters())
     return training(
         t, model, optimizer, lambda: criterion(model(words).view(-1, s.tags), tags.view(-1))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from minigrad.kernels import cublas
+from minigrad.kernels import cublas, cuda_source, kernel
 
 from minigrad import backend
 
@@ -56,3 +56,20 @@ def cuda():
     """A GPU for all tests of the module that imports this name."""
     with gpu() as cupy:
         yield cupy
+
+
+@pytest.fixture(autouse=True, name="launches")
+def remembered_launches(monkeypatch):
+    """`launches`, for a module that imports this name: the kernels launched on the GPU, in order.
+
+    On the CPU the references compute meanwhile: its kernels have tests of their own.
+    """
+    names, launch = [], cuda_source.launch
+
+    def remembered(file, name, *arguments, **options):
+        names.append(name)
+        return launch(file, name, *arguments, **options)
+
+    monkeypatch.setattr(cuda_source, "launch", remembered)
+    monkeypatch.setattr(kernel, "numba", lambda: None)
+    return names

@@ -5,28 +5,14 @@ On the CPU the references compute: its kernels have tests of their own.
 
 import numpy
 import pytest
-from minigrad.kernels import cuda_source, kernel
-from stand_in import cuda  # noqa: F401
+from minigrad.kernels import kernel
+from stand_in import cuda, remembered_launches  # noqa: F401
 
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import models, nn
 
 pytestmark = pytest.mark.skipif(kernel.REFERENCE_ONLY, reason="kernels are tested")
-
-
-@pytest.fixture(autouse=True)
-def launches(monkeypatch):
-    """The names of the kernels that were launched."""
-    names, launch = [], cuda_source.launch
-
-    def remembered(file, name, *arguments, **options):
-        names.append(name)
-        return launch(file, name, *arguments, **options)
-
-    monkeypatch.setattr(cuda_source, "launch", remembered)
-    monkeypatch.setattr(kernel, "numba", lambda: None)  # the CPU's answers are the references'
-    return names
 
 
 def numbers(*shape, seed=0):

@@ -106,14 +106,19 @@ def _triad_size() -> int:
     return min(1 << 29, minigrad.cuda.get_device_properties().total_memory // 80 // 1024 * 1024)
 
 
-def _checks():
+def _case_rows(section, before, precisions, run):
+    """A row for each case, precision of its precisions(case), and direction."""
     for one in CASES.values():
-        for precision in map(PRECISIONS.get, one.checks):
+        for precision in map(PRECISIONS.get, precisions(one)):
             for direction in one.directions:
                 yield Row(
-                    f"check: {one.name}, {direction}, {precision.name}", "checks",
-                    functools.partial(_check, one, precision, direction), one.quick,
+                    f"{before}{one.name}, {direction}, {precision.name}", section,
+                    functools.partial(run, one, precision, direction), one.quick,
                 )  # fmt: skip
+
+
+def _checks():
+    yield from _case_rows("checks", "check: ", lambda one: one.checks, _check)
     for name in STEPS:
         for mode in MODES.values():
             yield Row(
@@ -157,13 +162,7 @@ def _time_step(name: str, mode: Mode, bench: Bench) -> dict:
 
 
 def _kernel_rows():
-    for one in CASES.values():
-        for precision in map(PRECISIONS.get, one.times):
-            for direction in one.directions:
-                yield Row(
-                    f"{one.name}, {direction}, {precision.name}", "kernels",
-                    functools.partial(_time_case, one, precision, direction), one.quick,
-                )  # fmt: skip
+    yield from _case_rows("kernels", "", lambda one: one.times, _time_case)
 
 
 def _time_case(one: Case, precision: Precision, direction: str, bench: Bench) -> dict:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy
 from minigrad.benchmarks.on_gpu.sides import Maker
+from minigrad.benchmarks.programs import bilstm_tagger, recurrent_classifier, text_cnn
 
 STEPS: dict[str, tuple] = {}  # name: (build, {"full": sizes, "check": ..., "tiny": ...})
 
@@ -63,23 +64,8 @@ def mlp(m, s):
 )  # fmt: skip
 def textcnn(m, s):
     """Kim 2014, with a batch that fills a GPU"""
-    nn, F = m.t.nn, m.t.nn.functional
-
-    class TextCNN(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.convs = nn.ModuleList([nn.Conv1d(s.D, s.maps, width) for width in s.widths])
-            self.dropout = nn.Dropout(s.dropout)
-            self.fc = nn.Linear(s.maps * len(s.widths), s.classes)
-
-        def forward(self, x):
-            x = self.embedding(x).transpose(1, 2)
-            x = [F.relu(conv(x)).max(dim=2)[0] for conv in self.convs]
-            return self.fc(self.dropout(m.t.cat(x, dim=1)))
-
-    model, x, y = m.model(TextCNN()), m.ids(s.V, s.B, s.T), m.ids(s.classes, s.B)
-    return model, lambda: F.cross_entropy(model(x), y)
+    model, x, y = m.model(text_cnn(m.t, s)), m.ids(s.V, s.B, s.T), m.ids(s.classes, s.B)
+    return model, lambda: m.t.nn.functional.cross_entropy(model(x), y)
 
 
 @step(
@@ -89,21 +75,9 @@ def textcnn(m, s):
 )  # fmt: skip
 def lstm(m, s):
     """Two layers; the last step's output decides"""
-    nn = m.t.nn
-
-    class Classifier(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.rnn = nn.LSTM(s.D, s.H, num_layers=s.layers, batch_first=True)
-            self.fc = nn.Linear(s.H, s.classes)
-
-        def forward(self, x):
-            output, _ = self.rnn(self.embedding(x))
-            return self.fc(output[:, -1])
-
-    model, x, y = m.model(Classifier()), m.ids(s.V, s.B, s.T), m.ids(s.classes, s.B)
-    return model, lambda: nn.functional.cross_entropy(model(x), y)
+    model = m.model(recurrent_classifier(m.t, s, m.t.nn.LSTM))
+    x, y = m.ids(s.V, s.B, s.T), m.ids(s.classes, s.B)
+    return model, lambda: m.t.nn.functional.cross_entropy(model(x), y)
 
 
 @step(
@@ -113,20 +87,8 @@ def lstm(m, s):
 )  # fmt: skip
 def tagger(m, s):
     """A tag for every word"""
-    nn = m.t.nn
-
-    class Tagger(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(s.V, s.D)
-            self.lstm = nn.LSTM(s.D, s.H, batch_first=True, bidirectional=True)
-            self.fc = nn.Linear(2 * s.H, s.tags)
-
-        def forward(self, x):
-            return self.fc(self.lstm(self.embedding(x))[0])
-
-    model, x, y = m.model(Tagger()), m.ids(s.V, s.B, s.T), m.ids(s.tags, s.B, s.T)
-    return model, lambda: nn.functional.cross_entropy(model(x).view(-1, s.tags), y.view(-1))
+    model, x, y = m.model(bilstm_tagger(m.t, s)), m.ids(s.V, s.B, s.T), m.ids(s.tags, s.B, s.T)
+    return model, lambda: m.t.nn.functional.cross_entropy(model(x).view(-1, s.tags), y.view(-1))
 
 
 def _block(m, s):
