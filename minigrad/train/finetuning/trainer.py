@@ -7,8 +7,8 @@ from ...generator import Generator
 from ...nn import Module
 from ...optim import Optimizer
 from ...pretrained.collators import DataCollatorWithPadding
-from ...tensor import Tensor
 from ...utils.data import DataLoader
+from ..devices import device_of, moved
 from .arguments import FILE as ARGUMENTS
 from .arguments import OPTIMIZERS, TrainingArguments
 from .callbacks import CallbackHandler, DefaultFlowCallback
@@ -182,11 +182,7 @@ class Trainer(Fitting, Measuring, Losses):
                 f"Trainer: a batch is a dict of tensors by the names of the model's inputs, not a "
                 f"{type(inputs).__name__}; change the data_collator"
             )
-        device = next(self.model.parameters()).device
-        return {
-            name: value.to(device) if isinstance(value, Tensor) else value
-            for name, value in inputs.items()
-        }
+        return moved(dict(inputs), device_of(self.model))
 
     # -- optimizer and schedule ------------------------------------------------------------------
 
